@@ -7,6 +7,8 @@ package connector
 import (
 	"encoding/json"
 	"time"
+
+	"riposte/internal/expr"
 )
 
 // Impact says how much an action may alter. The order of the constants is the
@@ -122,14 +124,5 @@ type Result struct {
 }
 
 // Secret stands for a credential: a reference that only the runtime that sends
-// it can resolve. It prints as [secret], compares with nothing and is stored as
-// the reference.
-type Secret struct{ Connection, Field string }
-
-func (Secret) String() string   { return "[secret]" }
-func (Secret) GoString() string { return "[secret]" }
-
-// MarshalJSON writes the reference, never the value: {"$secret":"edr-main/token"}.
-func (s Secret) MarshalJSON() ([]byte, error) {
-	return json.Marshal(map[string]string{"$secret": s.Connection + "/" + s.Field})
-}
+// it can resolve.
+type Secret = expr.Secret

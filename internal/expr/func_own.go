@@ -1,0 +1,214 @@
+package expr
+
+import (
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+)
+
+// ownFunction holds the functions that the library does not have.
+func ownFunction(name string) (function, bool) {
+	switch name {
+	case "in_cidr":
+		return function{params: []param{{KindText, KindNil}, {KindText, KindList}}, least: 2, out: gives(Bool()), call: inCIDR, literals: literalCIDR}, true
+	case "hash":
+		return function{params: []param{aText, aText}, least: 2, out: gives(Text()), call: hash, literals: literalHash}, true
+	case "defang":
+		return mapText(defang), true
+	case "refang":
+		return mapText(refang), true
+	case "domain_of":
+		return function{params: []param{aText}, least: 1, out: gives(Text().Nullable()), call: domainOf}, true
+	case "extract":
+		return function{params: []param{{KindText, KindNil}, aText}, least: 2, out: gives(Text().Nullable()), call: extract, literals: literalPattern}, true
+	}
+	return function{}, false
+}
+
+// inCIDR tells whether an address, or a whole network, lies in a network or in
+// one of a list of networks. What is no address lies in none.
+func inCIDR(m *machine, args []any) (any, error) {
+	var nets []any
+	switch n := args[1].(type) {
+	case string:
+		nets = []any{n}
+	case []any:
+		nets = n
+	}
+	if err := m.scan(slotBytes * len(nets)); err != nil {
+		return nil, err
+	}
+	s, _ := args[0].(string)
+	inner, isAddress := parseNet(s)
+	for _, n := range nets {
+		text, ok := n.(string)
+		if !ok {
+			return nil, failf(-1, "in_cidr needs networks as texts, but one is %s", describe(n))
+		}
+		outer, ok := parseNet(text)
+		if !ok {
+			return nil, notNet(text)
+		}
+		if isAddress && outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr()) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func notNet(s string) *failure {
+	return failf(-1, "%s is no network", quote(s)).hinted("write it as 10.0.0.0/8 or 2001:db8::/32")
+}
+
+// parseNet reads a network, or an address as a network of one.
+func parseNet(s string) (netip.Prefix, bool) {
+	s = strings.TrimSpace(s)
+	if p, err := netip.ParsePrefix(s); err == nil {
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96).Masked(), true
+		}
+		return p.Masked(), true
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	a = a.Unmap().WithZone("")
+	return netip.PrefixFrom(a, a.BitLen()), true
+}
+
+func literalCIDR(args []ast.Node) error {
+	if len(args) < 2 {
+		return nil
+	}
+	if s, ok := args[1].(*ast.StringNode); ok {
+		if _, ok := parseNet(s.Value); !ok {
+			return placed(notNet(s.Value), where(s))
+		}
+	}
+	return nil
+}
+
+// hash gives a digest in hexadecimal.
+func hash(m *machine, args []any) (any, error) {
+	s, algorithm := args[0].(string), args[1].(string)
+	// Hashing takes a few times longer than reading.
+	if err := m.scan(4 * len(s)); err != nil {
+		return nil, err
+	}
+	sum := digest([]byte(s), algorithm)
+	if sum == nil {
+		return nil, noHash(algorithm)
+	}
+	return hex.EncodeToString(sum), nil
+}
+
+func noHash(algorithm string) *failure {
+	f := failf(-1, "unknown hash %s", quote(algorithm))
+	f.hint = "write md5, sha1, sha256 or sha512"
+	return f
+}
+
+func digest(b []byte, algorithm string) []byte {
+	switch algorithm {
+	case "md5":
+		sum := md5.Sum(b)
+		return sum[:]
+	case "sha1":
+		sum := sha1.Sum(b)
+		return sum[:]
+	case "sha256":
+		sum := sha256.Sum256(b)
+		return sum[:]
+	case "sha512":
+		sum := sha512.Sum512(b)
+		return sum[:]
+	}
+	return nil
+}
+
+func literalHash(args []ast.Node) error {
+	if len(args) < 2 {
+		return nil
+	}
+	s, ok := args[1].(*ast.StringNode)
+	if ok && !slices.Contains([]string{"md5", "sha1", "sha256", "sha512"}, s.Value) {
+		return placed(noHash(s.Value), where(s))
+	}
+	return nil
+}
+
+// extract gives the first group of the first match of a pattern (RE2), or the
+// whole match where the pattern has no group; nil where nothing matches.
+func extract(m *machine, args []any) (any, error) {
+	s, ok := args[0].(string)
+	if !ok {
+		return nil, nil
+	}
+	p, err := m.pattern(nil, args[1].(string))
+	if err != nil {
+		return nil, err
+	}
+	if err := m.scan(p.work(s)); err != nil {
+		return nil, err
+	}
+	found := p.re.FindStringSubmatchIndex(s)
+	if found == nil {
+		return nil, nil
+	}
+	if len(found) > 2 {
+		found = found[2:]
+	}
+	if found[0] < 0 {
+		return nil, nil // the group took no part in the match
+	}
+	return s[found[0]:found[1]], nil
+}
+
+func literalPattern(args []ast.Node) error {
+	if len(args) < 2 {
+		return nil
+	}
+	if s, ok := args[1].(*ast.StringNode); ok {
+		_, err := compilePattern(s.Value)
+		return placed(err, where(s))
+	}
+	return nil
+}
+
+// defang writes an address so that nothing turns it into a link.
+func defang(s string) string {
+	s = strings.NewReplacer("http", "hxxp", ".", "[.]", "@", "[@]").Replace(s)
+	return s
+}
+
+// refang undoes defang and its common forms.
+func refang(s string) string {
+	return strings.NewReplacer("hxxp", "http", "[.]", ".", "(.)", ".", "[dot]", ".", "[@]", "@", "[:]", ":").Replace(s)
+}
+
+// domainOf gives the host name of a URL, an e-mail address or a name.
+func domainOf(m *machine, args []any) (any, error) {
+	s := refang(args[0].(string))
+	if _, rest, ok := strings.Cut(s, "://"); ok {
+		s = rest
+	}
+	if i := strings.IndexAny(s, "/?#"); i >= 0 {
+		s = s[:i]
+	}
+	s = strings.ToLower(s[strings.LastIndexByte(s, '@')+1:])
+	if host, _, ok := strings.Cut(s, ":"); ok {
+		s = host
+	}
+	if s == "" {
+		return nil, nil
+	}
+	return s, m.scan(len(s))
+}

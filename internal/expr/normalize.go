@@ -1,0 +1,185 @@
+package expr
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"time"
+)
+
+// Normalize turns a value into a plain one: nil, bool, int, float64, string,
+// []any, map[string]any or Secret. Times become texts in RFC 3339 (UTC),
+// durations texts such as 90s or 7d, other integers int, other lists and maps
+// the plain ones. Plain values come back as they are, not copied.
+func Normalize(v any) any { return normalize(v, 0) }
+
+func normalize(v any, depth int) any {
+	if depth > maxDepth {
+		return nil
+	}
+	switch v := v.(type) {
+	case nil, bool, int, float64, string, Secret:
+		return v
+	case time.Time:
+		return timeText(v)
+	case time.Duration:
+		return durationText(v)
+	case []any:
+		return normalizeList(v, depth)
+	case map[string]any:
+		return normalizeObject(v, depth)
+	case json.Number:
+		return number(v.String())
+	case *time.Location:
+		return v.String()
+	}
+	return normalizeOther(reflect.ValueOf(v), depth)
+}
+
+func normalizeList(list []any, depth int) any {
+	for i, e := range list {
+		if isPlainDepth(e, depth+1) {
+			continue
+		}
+		out := make([]any, len(list))
+		copy(out, list[:i])
+		for j := i; j < len(list); j++ {
+			out[j] = normalize(list[j], depth+1)
+		}
+		return out
+	}
+	if list == nil {
+		return []any{}
+	}
+	return list
+}
+
+func normalizeObject(object map[string]any, depth int) any {
+	for _, e := range object {
+		if isPlainDepth(e, depth+1) {
+			continue
+		}
+		out := make(map[string]any, len(object))
+		for name, f := range object {
+			out[name] = normalize(f, depth+1)
+		}
+		return out
+	}
+	if object == nil {
+		return map[string]any{}
+	}
+	return object
+}
+
+func normalizeOther(v reflect.Value, depth int) any {
+	switch v.Kind() {
+	case reflect.Bool:
+		return v.Bool()
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return int(v.Int())
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		if u := v.Uint(); u <= math.MaxInt64 {
+			return int(u)
+		}
+		return float64(v.Uint())
+	case reflect.Float32, reflect.Float64:
+		return v.Float()
+	case reflect.String:
+		return v.String()
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return nil
+		}
+		return normalize(v.Elem().Interface(), depth+1)
+	case reflect.Slice, reflect.Array:
+		out := make([]any, v.Len())
+		for i := range out {
+			out[i] = normalize(v.Index(i).Interface(), depth+1)
+		}
+		return out
+	case reflect.Map:
+		out := make(map[string]any, v.Len())
+		for it := v.MapRange(); it.Next(); {
+			out[fmt.Sprint(it.Key().Interface())] = normalize(it.Value().Interface(), depth+1)
+		}
+		return out
+	}
+	return v.Interface()
+}
+
+// isPlain tells whether v is a plain value through and through.
+func isPlain(v any) bool { return isPlainDepth(v, 0) }
+
+func isPlainDepth(v any, depth int) bool {
+	if depth > maxDepth {
+		return false
+	}
+	switch v := v.(type) {
+	case nil, bool, int, float64, string, Secret:
+		return true
+	case []any:
+		for _, e := range v {
+			if !isPlainDepth(e, depth+1) {
+				return false
+			}
+		}
+		return v != nil
+	case map[string]any:
+		for _, e := range v {
+			if !isPlainDepth(e, depth+1) {
+				return false
+			}
+		}
+		return v != nil
+	}
+	return false
+}
+
+func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// durationText writes a duration as playbooks do, in the largest unit that fits
+// exactly: 7d, 36h, 90s. Parts of a second are written as Go does.
+func durationText(d time.Duration) string {
+	units := []struct {
+		size time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}}
+	if d == 0 {
+		return "0s"
+	}
+	for _, u := range units {
+		if d%u.size == 0 {
+			return strconv.FormatInt(int64(d/u.size), 10) + u.name
+		}
+	}
+	return d.String()
+}
+
+// textOf writes a value as it is put into a longer text: nil as nothing, lists
+// and objects as JSON.
+func textOf(v any) (string, error) {
+	switch v := v.(type) {
+	case nil:
+		return "", nil
+	case string:
+		return v, nil
+	case bool:
+		return strconv.FormatBool(v), nil
+	case int:
+		return strconv.Itoa(v), nil
+	case float64:
+		return floatText(v), nil
+	case time.Time:
+		return timeText(v), nil
+	case time.Duration:
+		return durationText(v), nil
+	case *time.Location:
+		return v.String(), nil
+	case Secret:
+		return "", errSecret
+	}
+	b, err := appendJSON(nil, v, encodeInside, 0)
+	return string(b), err
+}
