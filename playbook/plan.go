@@ -221,8 +221,8 @@ type Poll struct {
 	Spec   *connector.Action
 	With   *expr.Value // sees inputs and output
 	Every  time.Duration
-	Until  *expr.Program // sees inputs, output and poll
-	Cancel string
+	Until  *expr.Program     // sees inputs, output and poll
+	Cancel *connector.Action // ends the job, with the same With; nil: nothing does
 }
 
 // IfBlock is if, then, else.

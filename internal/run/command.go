@@ -10,7 +10,7 @@ import (
 
 // Command is something that is to be done for a run: one of *Check, *Ask, *Do,
 // *Sleep, *CallRun, *Enter, *TakeBack, *Drop and *Finish. A command is named by its
-// type, Act and N; doing it twice must be prevented by whoever carries it out.
+// type, Act and N, and N never repeats within an Act; doing it twice must be prevented by whoever carries it out.
 type Command interface{ command() }
 
 // Check asks the guard about an action before anything is asked or called. It is
@@ -22,12 +22,16 @@ type Check struct {
 	Action *Do // what would be done
 }
 
-// Do calls an action. It is answered by Finished. An action of idempotency
-// none, and any other that must not be repeated blindly, is preceded by Began.
+// Do calls an action. It is answered by Finished. The call of an action of
+// idempotency none is preceded by Began. Where the guard wants people to be
+// asked again just before the call, Checked with the N of the Do answers it
+// instead.
 type Do struct {
 	Act        Act
-	N          int // attempt, from 1
+	N          int // names this call among the commands of its activation
+	Attempt    int // from 1
 	Node       *playbook.Node
+	Path       string            // of the step, with the rounds of its loops
 	Name       string            // connector.action, or the capability
 	Spec       *connector.Action // nil only where a test mocks it
 	Poll       bool              // the poll of a long job, not the job itself
@@ -91,7 +95,7 @@ type Sleep struct {
 // CallRun starts another playbook. It is answered by Ended.
 type CallRun struct {
 	Act      Act
-	N        int // attempt
+	N        int
 	Playbook string
 	Version  int // 0: the one published now
 	Inputs   map[string]any
@@ -132,13 +136,15 @@ type UndoEntry struct {
 // answered by Undone.
 type TakeBack struct {
 	Act   Act
+	N     int
 	Acts  []Act // whose ledger entries of this run
 	Calls []Act // whose child runs, with all that is below them
 }
 
 // Drop says that what was asked for Act is no longer wanted: the call is
 // cancelled if it is a read, the question withdrawn, the timer forgotten, the
-// child run cancelled. N is 0 for everything of Act.
+// child run cancelled, what the guard reserved given back. N is 0 for
+// everything of Act.
 type Drop struct {
 	Act Act
 	N   int

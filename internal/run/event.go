@@ -40,11 +40,11 @@ type EventKind string
 const (
 	Started  EventKind = "started"  // Start
 	Checked  EventKind = "checked"  // Check: the guard's answer to a Check command
-	Began    EventKind = "began"    // the call of attempt N is about to leave
-	Finished EventKind = "finished" // Result of attempt N
+	Began    EventKind = "began"    // call N is about to leave
+	Finished EventKind = "finished" // Result of call N
 	Fired    EventKind = "fired"    // timer N of Act is due
 	Answered EventKind = "answered" // Answer to question N of Act
-	Ended    EventKind = "ended"    // Child: the run called by Act, attempt N, has ended
+	Ended    EventKind = "ended"    // Child: the run that command N of Act started has ended
 	Undone   EventKind = "undone"   // the undos that Act asked for are through
 	Cancel   EventKind = "cancel"   // By, Reason
 	Pause    EventKind = "pause"    // By, Reason
@@ -98,7 +98,7 @@ type Start struct {
 type Parent struct {
 	Run ID  `json:"run"`
 	Act Act `json:"act"`
-	N   int `json:"n"` // attempt
+	N   int `json:"n"` // of the CallRun
 }
 
 // Given is a result taken over from the run that is retried.
