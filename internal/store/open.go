@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pressly/goose/v3"
+
+	"riposte/internal/fault"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// DB is an open database. It is safe for concurrent use.
+type DB struct {
+	path string
+	opt  Options
+	lock *os.File
+
+	writePool *sql.DB
+	writer    *conn // the writer's goroutine only; nil after an error of the file
+	ids       blocks
+	queue     chan Job
+	written   chan struct{} // closed when the writer has ended
+	health    atomic.Pointer[error]
+
+	closing sync.RWMutex // held by those who put jobs into the queue
+	closed  bool
+	gone    chan struct{} // closed with it, for readers
+
+	readPool *sql.DB
+	readers  chan *conn // idle ones; nil stands for one not opened yet
+}
+
+// Open opens the database at path, makes it if it is not there, and brings its
+// tables up to date. One process at a time may have it open: a second one gets
+// fault.Conflict.
+func Open(ctx context.Context, path string, opt Options) (*DB, error) {
+	opt = opt.filled()
+	if err := writable(path); err != nil {
+		return nil, err
+	}
+	lock, err := lockFile(path + ".lock")
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	d := &DB{
+		path: path, opt: opt, lock: lock,
+		queue: make(chan Job, opt.Queue), written: make(chan struct{}), gone: make(chan struct{}),
+		readers: make(chan *conn, opt.Readers),
+	}
+	if err := d.start(ctx); err != nil {
+		return nil, errors.Join(explain("open", path, err), d.release())
+	}
+	for range opt.Readers {
+		d.readers <- nil
+	}
+	go d.write()
+	return d, nil
+}
+
+func (d *DB) start(ctx context.Context) (err error) {
+	if d.writePool, err = openPool(d.path, d.opt, false); err != nil {
+		return err
+	}
+	if d.readPool, err = openPool(d.path, d.opt, true); err != nil {
+		return err
+	}
+	if err := migrate(ctx, d.writePool); err != nil {
+		return err
+	}
+	d.writer, err = newConn(ctx, d.writePool)
+	return err
+}
+
+// writable finds what would only show as SQLite's "unable to open database".
+func writable(path string) error {
+	dir := filepath.Dir(path)
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("open %s: the folder %s is not there; create it first: %w", path, dir, fault.NotFound)
+	case err != nil:
+		return fmt.Errorf("open %s: %w", path, err)
+	case !info.IsDir():
+		return fmt.Errorf("open %s: %s is not a folder: %w", path, dir, fault.Invalid)
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("open %s: it is a folder, a file is needed: %w", path, fault.Invalid)
+	}
+	return nil
+}
+
+// migrate brings the tables up to date, each numbered file in a transaction of
+// its own, and refuses a database that a newer program wrote.
+func migrate(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files,
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return fmt.Errorf("read the migrations: %w", err)
+	}
+	have, know, err := p.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if have > know {
+		return fmt.Errorf("its tables are of version %d and this program knows %d; use the newer program: %w",
+			have, know, fault.Invalid)
+	}
+	if have == know {
+		return nil
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("bring the tables up to date: %w", err)
+	}
+	return nil
+}
+
+// Close waits for the jobs already queued, then closes the file. Later jobs are
+// refused.
+func (d *DB) Close() error {
+	d.closing.Lock()
+	if d.closed {
+		d.closing.Unlock()
+		return nil
+	}
+	d.closed = true
+	close(d.queue)
+	close(d.gone)
+	d.closing.Unlock()
+	<-d.written
+	for range d.opt.Readers {
+		if c := <-d.readers; c != nil {
+			_ = c.close() // it has nothing to lose
+		}
+	}
+	return d.release()
+}
+
+// release gives back what Open took.
+func (d *DB) release() error {
+	var errs []error
+	if d.readPool != nil {
+		errs = append(errs, d.readPool.Close())
+	}
+	if d.writer != nil {
+		errs = append(errs, d.writer.close())
+	}
+	if d.writePool != nil {
+		errs = append(errs, d.writePool.Close())
+	}
+	errs = append(errs, d.lock.Close())
+	return errors.Join(errs...)
+}
