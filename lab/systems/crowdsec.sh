@@ -20,8 +20,14 @@ up_crowdsec() {
   cp -n /var/lib/crowdsec/data/*.{txt,mmdb,regex} "$d/data/" 2>/dev/null
   [ -e "$d/etc/profiles.yaml" ] || cp /etc/crowdsec/profiles.yaml "$d/etc/"
   printf 'simulation: false\n' >"$d/etc/simulation.yaml"
-  touch "$d/auth.log"
-  printf 'filenames: [%s]\nlabels: {type: syslog}\n' "$d/auth.log" >"$d/etc/acquis.yaml"
+  touch "$d/auth.log" "$d/web.log"
+  cat >"$d/etc/acquis.yaml" <<EOF
+filenames: [$d/auth.log]
+labels: {type: syslog}
+---
+filenames: [$d/web.log]
+labels: {type: nginx}
+EOF
   touch "$d/etc/local.yaml" "$d/etc/console.yaml"
   cat >"$d/config.yaml" <<EOF
 common: {daemonize: false, log_media: stdout, log_level: info, working_dir: $d}
@@ -62,6 +68,7 @@ LAB_CROWDSEC_BOUNCER_KEY=$LAB_PASSWORD
 LAB_CROWDSEC_MACHINE=soar
 LAB_CROWDSEC_PASSWORD=$LAB_PASSWORD
 LAB_CROWDSEC_AUTH_LOG=$d/auth.log
+LAB_CROWDSEC_WEB_LOG=$d/web.log
 EOF
 }
 

@@ -20,14 +20,31 @@ up_rsyslog() { # the receiver; senders are started by `lab send`
 module(load="imudp")
 module(load="imptcp")
 module(load="imtcp" streamdriver.name="gtls" streamdriver.mode="1" streamdriver.authmode="anon")
+module(load="mmpstrucdata")
 template(name="line" type="string" string="%inputname% %rawmsg%\n")
-ruleset(name="store") { action(type="omfile" file="$d/log/received.log" template="line") }
+template(name="time" type="string" string="%timereported:::date-rfc3339%")
+template(name="json" type="list") { property(name="\$!") constant(value="\n") }
+ruleset(name="store") {
+  action(type="omfile" file="$d/log/received.log" template="line")
+  action(type="mmpstrucdata")
+  set \$!sd = \$!rfc5424-sd;
+  unset \$!rfc5424-sd;
+  set \$!timestamp = exec_template("time");
+  set \$!host = \$hostname;
+  set \$!app = \$app-name;
+  set \$!msgid = \$msgid;
+  set \$!facility = \$syslogfacility-text;
+  set \$!severity = \$syslogseverity-text;
+  set \$!input = \$inputname;
+  set \$!message = \$msg;
+  action(type="omfile" file="$d/log/received.jsonl" template="json")
+}
 input(type="imudp" address="$a" port="10514" ruleset="store")
 input(type="imptcp" address="$a" port="10514" ruleset="store")
 input(type="imtcp" address="$a" port="16514" ruleset="store")
 EOF
   } >"$d/receiver.conf"
-  touch "$d/log/received.log"
+  touch "$d/log/received.log" "$d/log/received.jsonl"
   spawn rsyslog receiver rsyslogd -n -f "$d/receiver.conf" -i "$d/run/receiver.own"
   wait_for rsyslog "TLS port" port_open "$a" 16514
   wait_for rsyslog "TCP port" port_open "$a" 10514
@@ -36,6 +53,7 @@ LAB_SYSLOG_UDP_ADDR=$a:10514
 LAB_SYSLOG_TCP_ADDR=$a:10514
 LAB_SYSLOG_TLS_ADDR=$a:16514
 LAB_SYSLOG_RECEIVED=$d/log/received.log
+LAB_SYSLOG_RECEIVED_JSON=$d/log/received.jsonl
 LAB_CA_FILE=$CA/ca.crt
 EOF
 }

@@ -12,14 +12,17 @@ up_sagan() {
       cp -n classification.config reference.config gen-msg.map protocol.map normalization.rulebase \
         sagan-ignore-list.txt "$d/rules/" 2>/dev/null
   )
-  cat >"$d/rules/lab.rules" <<'EOF'
+  # LAB_SAGAN_RULES and LAB_SAGAN_RULEBASE name rules and field names of the
+  # caller's, LAB_SAGAN_HOST is what an alert says where a line names no target.
+  [ -z "${LAB_SAGAN_RULEBASE:-}" ] || cp "$LAB_SAGAN_RULEBASE" "$d/rules/normalization.rulebase"
+  if [ -n "${LAB_SAGAN_RULES:-}" ]; then cp "$LAB_SAGAN_RULES" "$d/rules/lab.rules"; else cat >"$d/rules/lab.rules"; fi <<'EOF'
 alert any any any -> any any (msg:"[LAB] SSH failed password"; content:"Failed password"; program:sshd; parse_src_ip:1; parse_port; classtype:unsuccessful-user; priority:2; sid:9000001; rev:1;)
 alert any any any -> any any (msg:"[LAB] Beacon to known bad host"; content:"invoice-update.example"; parse_src_ip:1; classtype:trojan-activity; priority:1; sid:9000002; rev:1;)
 EOF
   sed -e "s#FIFO: .*#FIFO: \"$d/run/sagan.fifo\"#" -e "s#RULE_PATH: .*#RULE_PATH: \"$d/rules\"#" \
     -e "s#LOCKFILE: .*#LOCKFILE: \"$d/run/sagan.own\"#" -e "s#LOG_PATH: .*#LOG_PATH: \"$d/log\"#" \
     -e "s#ipc-directory: .*#ipc-directory: $d/run/ipc#" -e 's#max-threads: .*#max-threads: 4#' \
-    -e 's#default-host: .*#default-host: 127.0.0.1#' \
+    -e "s#default-host: .*#default-host: ${LAB_SAGAN_HOST:-127.0.0.1}#" \
     -e '/- eve-log:/,/enabled:/s/enabled: .*/enabled: yes/' -e '/^rules-files:/,$d' /etc/sagan.yaml >"$d/sagan.yaml"
   printf 'rules-files:\n  - %s/rules/lab.rules\n' "$d" >>"$d/sagan.yaml"
   [ -p "$d/run/sagan.fifo" ] || mkfifo "$d/run/sagan.fifo"
