@@ -71,3 +71,6 @@ func unwrap(text string) (inner string, skip int, ok bool) {
 	}
 	return text[skip:end], skip, true
 }
+
+// unescape gives a text without ${{ }} its value: $${{ stands for ${{.
+func unescape(text string) string { return strings.ReplaceAll(text, "$${{", "${{") }

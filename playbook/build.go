@@ -5,9 +5,7 @@ import "slices"
 // builder makes the tree out of nodes. What the decoder refused is left out or
 // taken as far as it goes, so that the check can look at the rest.
 type builder struct {
-	g     *language
-	r     *reporter
-	count int
+	g *rules
 }
 
 func (b *builder) playbook(n *node) *Playbook {
@@ -28,9 +26,9 @@ func (b *builder) playbook(n *node) *Playbook {
 	}
 	p.Inputs = b.entries(n.value("inputs"))
 	p.Vars = b.entries(n.value("vars"))
-	p.Steps = b.steps(n.value("steps"), nil)
+	p.Steps = b.steps(n.value("steps"), nil, nil)
 	p.OnError = b.handler(n.value("on_error"), nil)
-	p.Finally = b.steps(n.value("finally"), nil)
+	p.Finally = b.steps(n.value("finally"), nil, nil)
 	for _, pr := range pairs(n.value("outputs")) {
 		p.Outputs = append(p.Outputs, b.output(pr))
 	}
@@ -123,19 +121,18 @@ func (b *builder) output(p *pair) OutputText {
 	return o
 }
 
-func (b *builder) steps(n *node, parent *Step) []*Step {
+func (b *builder) steps(n *node, parent, loop *Step) []*Step {
 	var all []*Step
 	for _, item := range items(n) {
 		if item.kind == objectNode {
-			all = append(all, b.step(item, parent))
+			all = append(all, b.step(item, parent, loop))
 		}
 	}
 	return all
 }
 
-func (b *builder) step(n *node, parent *Step) *Step {
-	s := &Step{Pos: n.at, node: n, parent: parent, index: b.count}
-	b.count++
+func (b *builder) step(n *node, parent, loop *Step) *Step {
+	s := &Step{Pos: n.at, node: n, parent: parent, loop: loop}
 	var rule *verbRule
 	for i := range b.g.verbs {
 		if p := n.pair(b.g.verbs[i].fields[0].key); p != nil && rule == nil {
@@ -187,14 +184,14 @@ func (b *builder) verb(n *node, s *Step) {
 	case Call:
 		s.Version = b.integer(n, "version")
 	case If:
-		s.Then, s.Else = b.steps(n.value("then"), s), b.steps(n.value("else"), s)
+		s.Then, s.Else = b.steps(n.value("then"), s, s.loop), b.steps(n.value("else"), s, s.loop)
 	case Switch:
-		s.Branches, s.Else = b.blocks(n.value("cases"), s), b.steps(n.value("else"), s)
+		s.Branches, s.Else = b.blocks(n.value("cases"), s), b.steps(n.value("else"), s, s.loop)
 	case ForEach:
 		s.As, s.AtOnce, s.Collect = b.text(n, "as"), b.integer(n, "at_once"), dataOf(n.value("collect"))
-		s.Do = b.steps(n.value("do"), s)
+		s.Do = b.steps(n.value("do"), s, s)
 	case While:
-		s.Max, s.Do = b.integer(n, "max"), b.steps(n.value("do"), s)
+		s.Max, s.Do = b.integer(n, "max"), b.steps(n.value("do"), s, s)
 	case Ask:
 		s.To, s.Options, s.Form = dataOf(n.value("to")), b.texts(n.value("options")), dataOf(n.value("form"))
 		s.Within, s.Default = b.text(n, "within"), dataOf(n.value("default"))
@@ -206,7 +203,7 @@ func (b *builder) verb(n *node, s *Step) {
 func (b *builder) blocks(n *node, parent *Step) []*Blocks {
 	var all []*Blocks
 	for _, p := range pairs(n) {
-		all = append(all, &Blocks{Name: p.key.text, Pos: p.key.at, Do: b.steps(p.value, parent)})
+		all = append(all, &Blocks{Name: p.key.text, Pos: p.key.at, Do: b.steps(p.value, parent, parent.loop)})
 	}
 	return all
 }
@@ -216,7 +213,11 @@ func (b *builder) handler(n *node, parent *Step) *HandlerText {
 	case n == nil:
 		return nil
 	case n.kind == listNode:
-		return &HandlerText{Pos: n.at, Do: b.steps(n, parent)}
+		var loop *Step
+		if parent != nil {
+			loop = parent.loop
+		}
+		return &HandlerText{Pos: n.at, Do: b.steps(n, parent, loop)}
 	case n.isText() && slices.Contains([]string{"continue", "undo"}, n.text):
 		return &HandlerText{Pos: n.at, Word: n.text}
 	}

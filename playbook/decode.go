@@ -9,7 +9,7 @@ import (
 // decoder holds a file against the grammar. It reports everything that is
 // wrong; building the tree afterwards takes what is right.
 type decoder struct {
-	g *language
+	g *rules
 	r *reporter
 }
 

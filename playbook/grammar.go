@@ -68,8 +68,8 @@ const (
 	nameWhat = "a name: a small letter, then up to 62 small letters, digits or underscores (no hyphens)"
 )
 
-// language is the whole grammar.
-type language struct {
+// rules is the whole grammar.
+type rules struct {
 	playbook *shape
 	step     *shape
 	steps    *shape
@@ -77,10 +77,10 @@ type language struct {
 	common   []field
 }
 
-var theLanguage = newLanguage()
+var grammar = newGrammar()
 
-func newLanguage() *language {
-	g := &language{step: &shape{form: stepForm, what: "a step: a mapping with exactly one verb"}}
+func newGrammar() *rules {
+	g := &rules{step: &shape{form: stepForm, what: "a step: a mapping with exactly one verb"}}
 	g.steps = &shape{form: listForm, of: g.step, what: "a list of steps"}
 	text := &shape{form: textForm, what: "a text"}
 	template := &shape{form: templateForm, what: "a text"}
@@ -137,7 +137,7 @@ func newLanguage() *language {
 	return g
 }
 
-func verbRules(g *language, text, template, expr, value, values, name, slug, schema, duration, people *shape) []verbRule {
+func verbRules(g *rules, text, template, expr, value, values, name, slug, schema, duration, people *shape) []verbRule {
 	count := &shape{form: integerForm, min: 1, what: "a whole number from 1"}
 	always := []string{"id", "name", "note", "when", "saves"}
 	block := append([]string{"timeout", "on_error"}, always...)
@@ -203,7 +203,7 @@ func verbRules(g *language, text, template, expr, value, values, name, slug, sch
 	}
 }
 
-func playbookShape(g *language, handler, level, duration, schema, slug, text, texts, value, values, expr *shape) *shape {
+func playbookShape(g *rules, handler, level, duration, schema, slug, text, texts, value, values, expr *shape) *shape {
 	filter := func(events ...string) *shape {
 		return choose("a condition, or a mapping with event and where", expr, object("a mapping with event and where",
 			may("event", &shape{form: textForm, enum: events, what: anyOf(events)}, "Which event: "+anyOf(events)),

@@ -20,9 +20,9 @@ func parse(file string, text []byte, r *reporter) *Playbook {
 	if root == nil {
 		return nil
 	}
-	d := decoder{g: theLanguage, r: r}
-	d.visit(root, theLanguage.playbook, "the playbook")
-	b := builder{g: theLanguage, r: r}
+	d := decoder{g: grammar, r: r}
+	d.visit(root, grammar.playbook, "the playbook")
+	b := builder{g: grammar}
 	p := b.playbook(root)
 	p.File = file
 	return p

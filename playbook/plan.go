@@ -52,6 +52,8 @@ type Input struct {
 	Default    any            // meaningful when HasDefault
 	HasDefault bool
 	Required   bool // neither a default nor null is allowed
+
+	compiled *compiledSchema
 }
 
 // Var is one declared variable with its first value.

@@ -99,9 +99,9 @@ type Step struct {
 	Reason Text
 
 	node    *node
-	valid   bool // it has exactly one verb, and that verb's key makes sense
-	parent  *Step
-	index   int // place in the file's order of steps
+	valid   bool  // it has exactly one verb, and that verb's key makes sense
+	parent  *Step // the step around it, nil at the top
+	loop    *Step // the innermost loop around it, nil if none
 	verbKey *node
 }
 

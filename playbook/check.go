@@ -1,0 +1,405 @@
+package playbook
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"riposte/connector"
+	"riposte/internal/expr"
+)
+
+// Checked is a playbook that has been checked, with what the check found out
+// about it. Compile makes a plan of it.
+type Checked struct {
+	Playbook *Playbook
+
+	programs map[*node]*expr.Program
+	values   map[*node]*expr.Value
+	facts    map[*Step]*facts
+	inputs   []Input
+	highest  connector.Impact
+	sound    bool // no diagnostic is an error
+}
+
+// facts is what the check found out about one step.
+type facts struct {
+	spec       *connector.Action // nil: not loaded, or no action
+	capability bool
+	callee     *Signature // nil: not loaded, or no playbook step
+	loaded     bool       // the action or playbook is known
+	impact     connector.Impact
+	raised     bool
+	output     expr.Type
+	answer     *expr.Type
+	undo       *connector.Action // of the step's own undo, else of the action's
+	undoWith   *expr.Value       // of the action's own undo
+	undoImpact connector.Impact
+	poll       *Poll
+}
+
+// Load parses, checks and compiles a file. The plan is nil when a diagnostic is
+// an error.
+func Load(file string, src []byte, opt Options) (*Plan, []Diagnostic) {
+	checked, diagnostics := Check(file, src, opt)
+	if checked == nil || !checked.sound {
+		return nil, diagnostics
+	}
+	return Compile(checked), diagnostics
+}
+
+// Check reads a file and tells everything that is wrong with it, sorted by
+// place. Checked is nil when the file cannot be read as a mapping at all.
+func Check(file string, src []byte, opt Options) (*Checked, []Diagnostic) {
+	r := &reporter{file: file}
+	p := parse(file, src, r)
+	if p == nil {
+		return nil, r.sorted()
+	}
+	c := &checker{
+		p: p, opt: opt, r: r,
+		out: &Checked{
+			Playbook: p, programs: map[*node]*expr.Program{}, values: map[*node]*expr.Value{}, facts: map[*Step]*facts{},
+		},
+		steps: map[string]*Step{}, types: map[string]expr.Type{},
+		usedSteps: map[string]bool{}, usedInputs: map[string]bool{}, usedVars: map[string]bool{},
+	}
+	c.check()
+	all := r.sorted()
+	c.out.sound = !HasErrors(all)
+	return c.out, all
+}
+
+// checker is one check of one file.
+type checker struct {
+	p     *Playbook
+	opt   Options
+	r     *reporter
+	out   *Checked
+	base  *expr.Scope          // the roots that are there everywhere in a run
+	steps map[string]*Step     // by id
+	types map[string]expr.Type // of steps.<id>
+	vars  map[string]expr.Type
+
+	usedSteps, usedInputs, usedVars map[string]bool
+}
+
+// where is what the checker knows about a place in the playbook.
+type where struct {
+	seen    map[string]bool // step ids that are visible
+	all     bool            // every step is visible that is in no loop
+	names   []binding       // roots beside the base: the loop's, output, error
+	loops   []*Step         // the loops around
+	secrets bool
+	noSet   string // why set is not allowed here
+	finally bool
+	// For the findings:
+	deadline  bool  // something around ends the time
+	handled   bool  // an error here finds a handler
+	unbounded *Step // the innermost loop around that has no bound
+}
+
+type binding struct {
+	name string
+	typ  expr.Type
+}
+
+// with is w and more roots.
+func (w where) with(names ...binding) where {
+	w.names = append(slices.Clip(w.names), names...)
+	return w
+}
+
+func (c *checker) check() {
+	c.identity()
+	c.collect()
+	c.declare()
+	start := where{seen: map[string]bool{}, deadline: c.p.Timeout.Set(), handled: c.p.OnError != nil}
+	c.triggers()
+	c.list(c.p.Steps, start)
+	end := where{all: true, deadline: start.deadline}
+	if c.p.OnError != nil {
+		c.list(c.p.OnError.Do, end.with(binding{"error", errorType(true)}))
+	}
+	c.duration(c.p.Timeout, where{})
+	c.duration(c.p.Saves, where{})
+	c.outputs(end)
+	end.finally = true
+	c.list(c.p.Finally, end)
+	c.tests()
+	c.findings()
+	c.accept()
+}
+
+// collect numbers the steps, finds what they call and types what they give.
+func (c *checker) collect() {
+	c.p.All(func(s *Step) {
+		f := &facts{output: expr.Nil()}
+		c.out.facts[s] = f
+		switch s.Verb {
+		case Action:
+			c.resolveAction(s, f)
+		case Call:
+			c.resolveCall(s, f)
+		case Ask:
+			t := answerType(s)
+			f.answer = &t
+		case ForEach:
+			f.output = expr.List(expr.Any())
+		}
+		if !s.valid {
+			f.output = expr.Any()
+		}
+		if s.Approve != nil {
+			t := expr.Text().OneOf("approve", "deny")
+			f.answer = &t
+		}
+		if !s.ID.Set() {
+			return
+		}
+		if first := c.steps[s.ID.Value]; first != nil {
+			c.r.errorf(s.ID.Pos, "the id %q is taken by the step in line %d; expected an id of its own", s.ID.Value, first.Pos.Line)
+			return
+		}
+		c.steps[s.ID.Value] = s
+		c.types[s.ID.Value] = stepResult(f.output, f.answer, s.Verb == ForEach || s.Verb == While)
+	})
+}
+
+// answerType is the type of what people answer to an ask.
+func answerType(s *Step) expr.Type {
+	form, _ := s.Form.Value.(map[string]any)
+	switch {
+	case form != nil && len(s.Options) > 0:
+		return expr.Any()
+	case form != nil:
+		return expr.FromSchema(form)
+	case len(s.Options) > 0:
+		words := make([]any, len(s.Options))
+		for i, o := range s.Options {
+			words[i] = o.Value
+		}
+		return expr.Text().OneOf(words...)
+	}
+	return expr.Text()
+}
+
+// declare builds the roots: inputs, vars and the rest.
+func (c *checker) declare() {
+	inputs := map[string]expr.Type{}
+	for _, e := range c.p.Inputs {
+		in := inputOf(e)
+		c.out.inputs = append(c.out.inputs, in)
+		c.checkInput(e, in)
+		t := expr.FromSchema(in.Schema)
+		inputs[e.Name] = t
+	}
+	c.base = expr.NewScope().
+		With("inputs", expr.Object(inputs, false)).
+		With("run", runType()).With("playbook", playbookType()).
+		With("alert", AlertType().Nullable()).With("case", CaseType().Nullable()).With("indicator", IndicatorType().Nullable())
+	c.vars = map[string]expr.Type{}
+	for _, e := range c.p.Vars {
+		v := c.value(e.Value, where{}, expr.Any())
+		c.vars[e.Name] = varType(v)
+	}
+	c.base = c.base.With("vars", expr.Object(c.vars, false)).With("steps", expr.Object(c.types, false))
+}
+
+// varType is the type of a variable, from its first value.
+func varType(v *expr.Value) expr.Type {
+	if v == nil {
+		return expr.Any()
+	}
+	t := v.Type()
+	switch t.Kind() {
+	case expr.KindNil, expr.KindSecret:
+		return expr.Any()
+	case expr.KindInt, expr.KindNumber:
+		return expr.Number().Nullable()
+	case expr.KindText:
+		return expr.Text().Nullable()
+	case expr.KindList:
+		return expr.List(expr.Any()).Nullable()
+	case expr.KindObject:
+		return expr.Object(nil, true).Nullable()
+	}
+	return t.Nullable()
+}
+
+func (c *checker) scope(w where) *expr.Scope {
+	s := c.base
+	for _, n := range w.names {
+		s = s.With(n.name, n.typ)
+	}
+	if w.secrets {
+		s = s.WithSecrets()
+	}
+	return s
+}
+
+// expr compiles an expression and reports what is wrong with it.
+func (c *checker) expr(t Text, w where, want expr.Type) *expr.Program {
+	if !t.Set() || strings.TrimSpace(t.Value) == "" {
+		return nil
+	}
+	if t.skip == 0 && hasTemplate(t.node.text) {
+		c.r.errorf(t.node.place(templateStart(t.node.text)), "${{ }} inside an expression; expected the expression alone, without braces")
+		return nil
+	}
+	p, err := expr.Compile(t.node.text, c.scope(w), want)
+	if err != nil {
+		c.exprError(t.node, err)
+		return nil
+	}
+	c.out.programs[t.node] = p
+	c.reads(p.Refs(), t.node, w)
+	return p
+}
+
+// exprError reports an error of the expression language at its place in the
+// file.
+func (c *checker) exprError(n *node, err error) {
+	var e *expr.Error
+	if !errors.As(err, &e) {
+		c.r.errorf(n.at, "%s", err)
+		return
+	}
+	c.r.errorf(n.place(e.Offset), "%s", e.Error())
+}
+
+// value compiles a value and reports what is wrong with it.
+func (c *checker) value(d Data, w where, want expr.Type) *expr.Value {
+	if !d.Set() {
+		return nil
+	}
+	v, err := expr.CompileValue(d.Value, c.scope(w), func(path []any, e *expr.Error) error {
+		c.exprError(d.node.descend(path), e)
+		return e
+	})
+	if err != nil {
+		return nil
+	}
+	if wrong := v.Type().Fits(want); wrong != "" {
+		c.r.errorf(d.Pos, "%s", wrong)
+	}
+	c.out.values[d.node] = v
+	c.reads(v.Refs(), d.node, w)
+	return v
+}
+
+// template compiles a text in which ${{ }} is worked out.
+func (c *checker) template(t Text, w where) *expr.Value {
+	if !t.Set() {
+		return nil
+	}
+	return c.value(Data{Value: t.node.text, Pos: t.Pos, node: t.node}, w, expr.Any())
+}
+
+// descend follows a path of keys and indices.
+func (n *node) descend(path []any) *node {
+	for _, part := range path {
+		var next *node
+		switch part := part.(type) {
+		case string:
+			next = n.value(part)
+		case int:
+			if n.kind == listNode && part < len(n.items) {
+				next = n.items[part]
+			}
+		}
+		if next == nil {
+			return n
+		}
+		n = next
+	}
+	return n
+}
+
+// reads notes what an expression reads and refuses steps that are not visible.
+func (c *checker) reads(refs [][]string, n *node, w where) {
+	for _, path := range refs {
+		switch path[0] {
+		case "inputs":
+			use(c.usedInputs, path)
+		case "vars":
+			use(c.usedVars, path)
+		case "steps":
+			c.readsStep(path, n, w)
+		}
+	}
+}
+
+// use marks a name as used, "" for all of them.
+func use(used map[string]bool, path []string) {
+	if len(path) > 1 {
+		used[path[1]] = true
+	} else {
+		used[""] = true
+	}
+}
+
+func (c *checker) readsStep(path []string, n *node, w where) {
+	if len(path) < 2 {
+		c.r.errorf(n.mention("steps", ""), "steps as a whole; expected one step, named by its id: steps.<id>")
+		return
+	}
+	id := path[1]
+	s := c.steps[id]
+	if s == nil {
+		return // the compiler has said so
+	}
+	c.usedSteps[id] = true
+	if w.seen[id] || w.all && s.loop == nil {
+		return
+	}
+	c.r.errorf(n.mention("steps", id), "steps.%s is not visible here: %s", id, c.whyNot(s, w))
+}
+
+// whyNot says why a step cannot be seen from a place.
+func (c *checker) whyNot(s *Step, w where) string {
+	switch loop := s.loop; {
+	case loop == nil || slices.Contains(w.loops, loop):
+		return "expected a step that comes before, in this list or one around it"
+	case loop.ID.Set():
+		return fmt.Sprintf("it is inside the loop of line %d; expected steps.%s, which has the rounds' results", loop.Pos.Line, loop.ID.Value)
+	default:
+		return fmt.Sprintf("it is inside the loop of line %d; expected the loop itself: give it an id and collect", loop.Pos.Line)
+	}
+}
+
+// leaves lists the scalars of a node.
+func (n *node) leaves() []*node {
+	switch n.kind {
+	case listNode:
+		var all []*node
+		for _, item := range n.items {
+			all = append(all, item.leaves()...)
+		}
+		return all
+	case objectNode:
+		var all []*node
+		for _, p := range n.pairs {
+			all = append(all, p.value.leaves()...)
+		}
+		return all
+	}
+	return []*node{n}
+}
+
+// mention finds where root.name (or root alone) is written inside a node.
+func (n *node) mention(root, name string) Pos {
+	pattern := `\b` + root + `\b`
+	if name != "" {
+		pattern = `\b` + root + `\s*(\?)?\.\s*(` + regexp.QuoteMeta(name) + `)\b`
+	}
+	re := regexp.MustCompile(pattern)
+	for _, leaf := range n.leaves() {
+		if at := re.FindStringIndex(leaf.text); at != nil {
+			return leaf.place(at[0])
+		}
+	}
+	return n.at
+}

@@ -1,0 +1,212 @@
+package playbook
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"riposte/connector"
+	"riposte/internal/expr"
+)
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// schema compiles a JSON Schema of the file and reports what is wrong with it.
+func (c *checker) schema(d Data, schema map[string]any) *compiledSchema {
+	compiled, wrong := compileSchema(schema)
+	for _, p := range wrong {
+		c.r.errorf(d.node.follow(p.path), "not a JSON Schema: %s", p.message)
+	}
+	c.formats(d.node)
+	return compiled
+}
+
+// formats refuses formats that nothing checks: a typing mistake there would let
+// everything through.
+func (c *checker) formats(n *node) {
+	for _, p := range n.pairs {
+		known := append(slices.Clone(Formats), schemaFormats...)
+		if p.key.text == "format" && p.value.isText() && !slices.Contains(known, p.value.text) {
+			c.r.errorf(p.value.at, "unknown format %q%s", p.value.text, orFormats(p.value.text, known))
+		}
+		if p.key.text != "default" && p.key.text != "enum" && p.key.text != "const" && p.key.text != "examples" {
+			c.formats(p.value)
+		}
+	}
+	for _, item := range n.items {
+		c.formats(item)
+	}
+}
+
+func orFormats(word string, known []string) string {
+	if hint := didYouMean(word, known); hint != "" {
+		return hint
+	}
+	return "; expected " + anyOf(Formats)
+}
+
+// follow finds the place of an instance location.
+func (n *node) follow(path []string) Pos {
+	for _, part := range path {
+		var next *node
+		if i, err := strconv.Atoi(part); err == nil && n.kind == listNode && i < len(n.items) {
+			next = n.items[i]
+		} else {
+			next = n.value(part)
+		}
+		if next == nil {
+			break
+		}
+		n = next
+	}
+	return n.at
+}
+
+// fitsSchema holds a literal value against a schema.
+func (c *checker) fitsSchema(d Data, schema any, what string) {
+	m, ok := schema.(map[string]any)
+	if !ok {
+		return
+	}
+	compiled, _ := compileSchema(m)
+	if compiled == nil {
+		return
+	}
+	c.fitsCompiled(d.node, d.Value, compiled, what)
+}
+
+func (c *checker) fitsCompiled(n *node, v any, compiled *compiledSchema, what string) {
+	for _, p := range compiled.check(v) {
+		c.r.errorf(n.follow(p.path), "%s: %s", dotted(what, p.path), p.message)
+	}
+}
+
+func dotted(what string, path []string) string {
+	for _, part := range path {
+		what += "." + part
+	}
+	return what
+}
+
+// checkInput checks the declaration of an input.
+func (c *checker) checkInput(e Entry, in Input) {
+	if in.Schema == nil {
+		return
+	}
+	compiled := c.schema(e.Value, in.Schema)
+	if compiled == nil || !in.HasDefault {
+		return
+	}
+	c.out.inputs[len(c.out.inputs)-1].compiled = compiled
+	c.fitsCompiled(e.Value.node.value("default"), in.Default, compiled, "the default of "+e.Name)
+}
+
+// fitsAction holds a step's with against an action's input schema. v is the
+// compiled value, nil where it is wrong or left out.
+func (c *checker) fitsAction(d Data, v *expr.Value, spec *connector.Action, at Pos, name string) {
+	var properties map[string]any
+	if spec.Inputs != nil {
+		properties, _ = spec.Inputs["properties"].(map[string]any)
+	}
+	c.fitsProperties(d, v, properties, openSchema(spec.Inputs), name)
+	required, _ := spec.Inputs["required"].([]any)
+	for _, r := range required {
+		key, _ := r.(string)
+		property, _ := properties[key].(map[string]any)
+		if _, hasDefault := property["default"]; hasDefault || d.has(key) {
+			continue
+		}
+		c.r.errorf(at, "%s needs the input %q; expected it under with%s", name, key, describeSchema(property))
+	}
+}
+
+// openSchema tells whether an object schema says that it takes more than it
+// names. A schema that names nothing takes everything.
+func openSchema(schema connector.Schema) bool {
+	switch extra := schema["additionalProperties"].(type) {
+	case bool:
+		return extra
+	case map[string]any:
+		return true
+	}
+	return schema["properties"] == nil || schema["patternProperties"] != nil
+}
+
+// has tells whether a mapping holds a key.
+func (d Data) has(key string) bool { return d.node != nil && d.node.pair(key) != nil }
+
+// fitsProperties holds each value of a with against the property of its name.
+func (c *checker) fitsProperties(d Data, v *expr.Value, properties map[string]any, open bool, name string) {
+	for _, p := range pairs(d.node) {
+		key := p.key.text
+		property, known := properties[key].(map[string]any)
+		switch {
+		case known:
+			c.fitsProperty(p, v, property)
+		case properties[key] == nil && !open:
+			c.r.errorf(p.key.at, "%s has no input %q%s", name, key, orKnown(key, sortedKeys(properties)))
+		}
+	}
+}
+
+// fitsProperty holds one value against its schema: wholly where it is literal,
+// by its type where it is worked out.
+func (c *checker) fitsProperty(p *pair, v *expr.Value, property map[string]any) {
+	if !p.value.templated() {
+		data := p.value.decode()
+		if p.key.text == "severity" {
+			data = severityOf(data, property)
+		}
+		if s, ok := data.(string); ok {
+			data = unescape(s)
+		}
+		c.fitsSchema(Data{Value: data, Pos: p.value.at, node: p.value}, property, p.key.text)
+		return
+	}
+	if v == nil {
+		return
+	}
+	t, _ := v.Type().Field(p.key.text)
+	if wrong := t.Fits(expr.FromSchema(property)); wrong != "" {
+		c.r.errorf(p.value.at, "%s: %s", p.key.text, wrong)
+	}
+}
+
+// severityOf turns the word for a severity into its number where the schema
+// asks for a number.
+func severityOf(data any, property map[string]any) any {
+	word, ok := data.(string)
+	if n := severities[word]; ok && n > 0 && (property["type"] == "integer" || property["type"] == "number") {
+		return n
+	}
+	return data
+}
+
+// templated tells whether a node holds ${{ }} that is worked out.
+func (n *node) templated() bool {
+	return slices.ContainsFunc(n.leaves(), func(l *node) bool { return l.isText() && hasTemplate(l.text) })
+}
+
+// describeSchema names a type for a message.
+func describeSchema(schema map[string]any) string {
+	if schema == nil {
+		return ""
+	}
+	t := expr.FromSchema(schema)
+	if t.Kind() == expr.KindAny {
+		return ""
+	}
+	return ": " + article(t.String())
+}
+
+// fitsInputs holds a with against the inputs of a called playbook.
+func (c *checker) fitsInputs(d Data, v *expr.Value, inputs []Input, at Pos, name string) {
+	properties := map[string]any{}
+	for _, in := range inputs {
+		properties[in.Name] = in.Schema
+		if in.Required && !d.has(in.Name) {
+			c.r.errorf(at, "playbook %s needs the input %q; expected it under with%s", name, in.Name, describeSchema(in.Schema))
+		}
+	}
+	c.fitsProperties(d, v, properties, false, name)
+}
