@@ -256,7 +256,7 @@ func (c *checker) poll(f *facts) {
 	}
 	f.poll = &Poll{Action: spec.Name(), Spec: spec, With: with, Every: p.Every, Until: until}
 	if p.Cancel != "" {
-		f.poll.Cancel = qualified(f.spec, p.Cancel)
+		f.poll.Cancel, _ = c.opt.Catalog.Action(qualified(f.spec, p.Cancel))
 	}
 }
 
