@@ -45,6 +45,7 @@ var layout = []struct {
 	{"internal/id", word, "how IDs are written"},
 	{"internal/observable", word, "values seen"},
 	{"internal/expr", word, "expressions"},
+	{"internal/strictyaml", word, "YAML as we want it written"},
 	{"connector", word, "the contract with products"},
 
 	{"internal/auth", open, "people, roles, permissions, tokens"},

@@ -6,9 +6,11 @@ package connector
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"riposte/internal/expr"
+	"riposte/internal/fault"
 )
 
 // Impact says how much an action may alter. The order of the constants is the
@@ -38,6 +40,16 @@ func ParseImpact(s string) (Impact, bool) {
 
 // MarshalText writes the impact's word.
 func (i Impact) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
+
+// UnmarshalText reads the impact's word.
+func (i *Impact) UnmarshalText(b []byte) error {
+	word, ok := ParseImpact(string(b))
+	if !ok {
+		return fmt.Errorf("%q is no impact: expected read, notify, change or destroy: %w", b, fault.Invalid)
+	}
+	*i = word
+	return nil
+}
 
 // Idempotency decides whether a call may be made again.
 type Idempotency string
