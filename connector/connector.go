@@ -130,6 +130,7 @@ type Result struct {
 	External   string          `json:"external,omitempty"`    // the product's own id of what it did
 	RetryAfter time.Duration   `json:"retry_after,omitempty"` // the product asked to wait this long
 	Temporary  bool            `json:"temporary,omitempty"`   // the manifest marks this class as worth a retry
+	Final      bool            `json:"final,omitempty"`       // never tried again, whatever its class
 	Drift      string          `json:"drift,omitempty"`       // where the answer breaks the output schema
 	Connection string          `json:"connection,omitempty"`  // the connection that served the call
 	Results    []Result        `json:"results,omitempty"`     // one per connection where several served it

@@ -72,8 +72,8 @@ func (c *checker) verb(s *Step, w where) map[string]bool {
 	case ForEach:
 		c.forEach(s, w)
 	case While:
-		c.expr(s.Head, w, expr.Bool())
 		w = w.with(binding{"index", expr.Int()})
+		c.expr(s.Head, w, expr.Bool())
 		w.loops = append(w.loops[:len(w.loops):len(w.loops)], s)
 		if s.Max == 0 {
 			w.unbounded = s

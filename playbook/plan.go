@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"fmt"
 	"time"
 
 	"riposte/connector"
@@ -66,7 +67,7 @@ type Var struct {
 type Output struct {
 	Name   string
 	Value  *expr.Value
-	Schema map[string]any // nil: any
+	Schema map[string]any            // nil: any
 }
 
 // Duration is a length of time that may be worked out when it is needed.
@@ -129,6 +130,20 @@ type Node struct {
 	Set      []Assignment // in the order written
 	Wait     *WaitStep
 	Stop     *StopStep
+}
+
+// Label is how people know a step: its id, else what it does and where.
+func Label(n *Node) string {
+	what := n.Verb.String()
+	switch {
+	case n.Step != "":
+		return n.Step
+	case n.Verb == Action:
+		what = n.Action.Name
+	case n.Verb == Call:
+		what = n.Call.Playbook
+	}
+	return fmt.Sprintf("%s (line %d)", what, n.Line)
 }
 
 // HandlerKind is what an on_error does.

@@ -367,7 +367,7 @@ func (s *State) retry(a *activation, g *playbook.Guarded, r *connector.Result, o
 			return false
 		}
 	}
-	if out.Status == Denied || once {
+	if out.Status == Denied || once || r.Final {
 		return false
 	}
 	if r.RetryAfter > 0 && r.Class == connector.RateLimited && k.Extra < maxExtraWaits {

@@ -110,8 +110,9 @@ func (s *State) enterIf(a *activation, b *playbook.IfBlock) {
 		return
 	}
 	taken, other := b.Then, b.Else
+	a.res.Taken = "then"
 	if !ok {
-		taken, other = other, taken
+		taken, other, a.res.Taken = other, taken, "else"
 	}
 	s.skipList(a.scope.frame, other)
 	s.open(a, blockRole, taken, a.scope)
@@ -137,9 +138,11 @@ func (s *State) enterSwitch(a *activation, b *playbook.SwitchBlock) {
 		s.skipList(a.scope.frame, c.Do)
 	}
 	if taken < 0 {
+		a.res.Taken = "else"
 		s.open(a, blockRole, b.Else, a.scope)
 		return
 	}
+	a.res.Taken = "case " + text
 	s.skipList(a.scope.frame, b.Else)
 	s.open(a, blockRole, b.Cases[taken].Do, a.scope)
 }
@@ -467,8 +470,10 @@ func (s *State) closeSeq(seq *activation, out *outcome) {
 // it: what may be cut off is cut off now, changes under way end first.
 func (s *State) end(a *activation, out *outcome) {
 	a.Ending = out
+	s.forget(a)
 	for _, d := range slices.Backward(s.below(a)) {
 		d.Doomed = true
+		s.forget(d)
 		if d.Kids == 0 && !s.mustEnd(d) {
 			s.perish(d)
 		}
@@ -479,6 +484,14 @@ func (s *State) end(a *activation, out *outcome) {
 			s.withdraw(a)
 		}
 		s.settle(a, out)
+	}
+}
+
+// forget drops the timer of a's own timeout: it is ending already.
+func (s *State) forget(a *activation) {
+	if a.Deadline != 0 {
+		s.do(&Drop{Act: a.ID, N: a.Deadline})
+		a.Deadline = 0
 	}
 }
 
@@ -577,7 +590,7 @@ func (s *State) settleRun(run *activation, out *outcome) {
 
 // closeRun begins finally.
 func (s *State) closeRun(run *activation, out *outcome) {
-	run.Role, run.Saved, run.Phase = finallyRole, out, inside
+	run.Role, run.Saved, run.Phase, run.Ending = finallyRole, out, inside, nil
 	if len(s.plan.Finally) == 0 {
 		s.finish(run)
 		return
@@ -595,7 +608,17 @@ func (s *State) finish(run *activation) {
 	run.res.Status, run.res.Err, run.res.Ended = s.status, s.err, s.now
 	s.changed(run, run.res, s.status)
 	s.acts, s.held, s.agenda = nil, nil, nil
+	s.commands = slices.DeleteFunc(s.commands, wantsAnswer) // asked for and overtaken in one event
 	s.do(&Finish{Status: s.status, Outputs: s.outputs, Error: s.err})
+}
+
+// wantsAnswer tells whether a command is of no use once the run has ended.
+func wantsAnswer(c Command) bool {
+	switch c.(type) {
+	case *Enter, *Drop, *Finish:
+		return false
+	}
+	return true
 }
 
 func (s *State) workOutputs() (map[string]any, error) {
@@ -615,18 +638,5 @@ func (s *State) label(a *activation) string {
 	if a.ID == 0 {
 		return ""
 	}
-	return labelOf(s.node(a))
-}
-
-func labelOf(n *playbook.Node) string {
-	what := n.Verb.String()
-	switch {
-	case n.Step != "":
-		return n.Step
-	case n.Verb == playbook.Action:
-		what = n.Action.Name
-	case n.Verb == playbook.Call:
-		what = n.Call.Playbook
-	}
-	return fmt.Sprintf("%s (line %d)", what, n.Line)
+	return playbook.Label(s.node(a))
 }

@@ -199,8 +199,13 @@ func (s *State) askOutcome(a *activation, r *connector.Result) {
 // answerFits tells whether an answer is one that the question allows.
 func (a *activation) answerFits(ans *Answer) bool {
 	q := a.call.Question
-	if q.Kind != ForAnswer {
+	switch {
+	case q.Kind == ForOutcome || q.Kind == ForApproval && !ans.Yes:
 		return true
+	case q.Kind == ForApproval: // a yes must count for something that it did not count for before
+		return slices.ContainsFunc(ans.Quorums, func(i int) bool {
+			return i >= 0 && i < len(a.call.Votes) && !slices.Contains(a.call.Votes[i], ans.By)
+		})
 	}
 	if len(q.Options) == 0 {
 		return len(ans.Value) > 0

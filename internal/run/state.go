@@ -159,6 +159,7 @@ type result struct {
 	Connection string         `json:"connection,omitempty"`
 	Child      ID             `json:"child,omitempty"`
 	Handled    bool           `json:"handled,omitempty"`
+	Taken      string         `json:"taken,omitempty"` // the branch of an if (then, else) or the case of a switch
 	inputs     map[string]any // frozen, while the activation is remembered
 }
 

@@ -18,7 +18,7 @@ const (
 
 // Final tells whether nothing more will happen.
 func (s Status) Final() bool {
-	return s != Pending && s != Running && s != Waiting
+	return s != "" && s != Pending && s != Running && s != Waiting
 }
 
 // Err tells whether the status counts as an error.

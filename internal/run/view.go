@@ -31,6 +31,33 @@ func (s *State) changed(a *activation, r *result, st Status) {
 // until the next call.
 func (s *State) Changes() []Change { return s.changes }
 
+// Statuses gives the status of every step id in the same round of the same loop
+// as the change (or outside all loops), as they are when it is called.
+func (c Change) Statuses() map[string]Status {
+	m := map[string]Status{}
+	for i, r := range c.frame.results {
+		n := &c.plan.Nodes[int(c.frame.base)+i]
+		if _, mine := c.frame.steps[n.Step]; mine && n.Step != "" {
+			m[n.Step] = r.Status
+		}
+	}
+	return m
+}
+
+// Statuses gives the status of every step id outside all loops.
+func (s *State) Statuses() map[string]Status {
+	return Change{frame: s.root.frame, plan: s.plan}.Statuses()
+}
+
+// NodeOf tells which step a living activation executes.
+func (s *State) NodeOf(act Act) (playbook.NodeID, bool) {
+	a := s.find(act)
+	if a == nil || a.ID == 0 {
+		return playbook.NoNode, false
+	}
+	return a.Node, true
+}
+
 // StepView is a step as people see it.
 type StepView struct {
 	Path       string          `json:"path"` // place in the playbook, with the rounds of loops: 9, 7[2]/9
@@ -44,6 +71,7 @@ type StepView struct {
 	Output     json.RawMessage `json:"output,omitempty"`
 	Error      *Error          `json:"error,omitempty"`
 	Handled    bool            `json:"handled,omitempty"`
+	Taken      string          `json:"taken,omitempty"` // then, else, case …: the way an if or switch went
 	Attempts   int             `json:"attempts,omitempty"`
 	Started    time.Time       `json:"started,omitzero"`
 	Ended      time.Time       `json:"ended,omitzero"`
@@ -68,8 +96,8 @@ func (c Change) View() (v StepView, ok bool) {
 
 func view(n *playbook.Node, path string, r *result) StepView {
 	return StepView{
-		Path: path, Step: labelOf(n), Verb: n.Verb.String(), Line: n.Line, Status: r.Status, Action: r.Action,
-		Connection: r.Connection, Inputs: encode(r.inputs), Output: encode(r.Output), Error: r.Err, Handled: r.Handled,
+		Path: path, Step: playbook.Label(n), Verb: n.Verb.String(), Line: n.Line, Status: r.Status, Action: r.Action,
+		Connection: r.Connection, Inputs: encode(r.inputs), Output: encode(r.Output), Error: r.Err, Handled: r.Handled, Taken: r.Taken,
 		Attempts: r.Attempts, Started: r.Started, Ended: r.Ended, Answer: encode(r.Answer), By: r.By, Child: r.Child,
 	}
 }
