@@ -88,7 +88,7 @@ check-vet:
 check-lint: $(LINT)
 	@$(LINT) run ./...
 check-shell:
-	@if command -v shellcheck >/dev/null; then shellcheck -x lab/lab lab/make-samples lab/lib/*.sh lab/systems/*.sh .ci/run; \
+	@if command -v shellcheck >/dev/null; then cd lab && shellcheck -x lab make-samples samples/*.sh lib/*.sh systems/*.sh ../.ci/run; \
 	else echo "shellcheck is not installed: the lab's scripts are not checked" >&2; fi
 # Generated files are right when generating them again changes nothing.
 check-generated:
