@@ -356,6 +356,8 @@ var formatWords = map[string]string{
 	"duration": "a duration such as 30s, 5m, 12h or 7d", "date-time": "a time such as 2026-11-24T08:00:00Z",
 }
 
+const unknownField = "has no field "
+
 // whatIsWrong says it without the value: it may be a secret.
 func whatIsWrong(k jsonschema.ErrorKind) string {
 	switch k := k.(type) {
@@ -364,7 +366,7 @@ func whatIsWrong(k jsonschema.ErrorKind) string {
 	case *kind.Required:
 		return "lacks " + quoteAll(k.Missing)
 	case *kind.AdditionalProperties:
-		return "has no field " + quoteAll(k.Properties)
+		return unknownField + quoteAll(k.Properties)
 	case *kind.Format:
 		if words := formatWords[k.Want]; words != "" {
 			return "is not " + words
