@@ -1,0 +1,100 @@
+package app
+
+import (
+	"time"
+
+	"riposte/internal/auth"
+)
+
+// Config is everything that an installation can set. A file, the environment
+// and flags fill it, in this order.
+type Config struct {
+	Listen     string                  `yaml:"listen" doc:"The address to answer HTTP on, host:port. Port 0 takes a free one."`
+	URL        string                  `yaml:"url" doc:"How people reach the server, such as https://riposte.example.org: for links."`
+	Data       string                  `yaml:"data" doc:"The folder of database, evidence and keys. It is made if it is not there."`
+	TLS        TLS                     `yaml:"tls" doc:"Certificate and key; without them HTTP is plain, for a proxy on the same machine."`
+	Log        Log                     `yaml:"log" doc:"What is logged, to standard error."`
+	People     map[string]PersonConfig `yaml:"people" doc:"Who may sign in, by name."`
+	Groups     map[string]GroupConfig  `yaml:"groups" doc:"Groups of people, for group:… in playbooks."`
+	Roles      map[string]RoleConfig   `yaml:"roles" doc:"Roles beside the built-in ones, or in their place."`
+	OnCall     map[string][]string     `yaml:"on_call" doc:"Who answers for on-call:… in playbooks now."`
+	Sources    map[string]SourceConfig `yaml:"sources" doc:"Where alerts come from, by name."`
+	Guard      GuardConfig             `yaml:"guard" doc:"What stands before every change."`
+	Connectors string                  `yaml:"connectors" doc:"A folder of connectors, beside and in place of the built-in ones. It is read again on change."`
+	Content    string                  `yaml:"content" doc:"A folder with playbooks/, sources/ and scripts/, beside what is built in."`
+	Retention  RetentionConfig         `yaml:"retention" doc:"How long records are kept."`
+	Engine     EngineConfig            `yaml:"engine" doc:"How much runs may do at once."`
+}
+
+// TLS names the files of a certificate and its key.
+type TLS struct {
+	Certificate string `yaml:"certificate" doc:"PEM file with the certificate and those that lead to its root."`
+	Key         string `yaml:"key" doc:"PEM file with the private key."`
+}
+
+// Log says what is logged.
+type Log struct {
+	Level  string `yaml:"level" enum:"debug,info,warn,error" doc:"The least important line to write."`
+	Format string `yaml:"format" enum:"text,json" doc:"How lines are written."`
+}
+
+// PersonConfig is somebody who may sign in.
+type PersonConfig struct {
+	Title        string   `yaml:"title" doc:"How they are called on pages."`
+	Roles        []string `yaml:"roles"`
+	Groups       []string `yaml:"groups"`
+	PasswordHash string   `yaml:"password_hash" doc:"Made by riposte config password. Without it the person comes by token only."`
+	Disabled     bool     `yaml:"disabled" doc:"Nobody comes in by this name any more; records keep it."`
+}
+
+// GroupConfig is a group of people.
+type GroupConfig struct {
+	Title string   `yaml:"title"`
+	Roles []string `yaml:"roles" doc:"Roles that members have by being in the group."`
+}
+
+// RoleConfig is a role.
+type RoleConfig struct {
+	Includes    []string          `yaml:"includes" doc:"Roles whose permissions it also holds. Whoever has it counts as having them."`
+	Permissions []auth.Permission `yaml:"permissions" doc:"What it permits; riposte config show lists all there are."`
+}
+
+// SourceConfig is where alerts come from.
+type SourceConfig struct {
+	Type      string `yaml:"type,required" enum:"webhook,file" doc:"webhook: sent to /api/ingest/NAME. file: a log of one JSON object a line, followed through rotation."`
+	Mapping   string `yaml:"mapping,required" doc:"The source mapping that reads it, such as suricata-eve or generic-json."`
+	TokenFile string `yaml:"token_file" doc:"webhook: a file that holds the token which the sender sends as Authorization: Bearer."`
+	TokenHash string `yaml:"token_hash" pattern:"[0-9a-f]{64}" doc:"webhook: the SHA-256 of that token in hex, instead of a file."`
+	Path      string `yaml:"path" doc:"file: the file to follow."`
+}
+
+// GuardConfig names the files of the guard. Each is optional.
+type GuardConfig struct {
+	Policy    string   `yaml:"policy" doc:"A file of policy rules, in the order in which they are asked."`
+	Protected []string `yaml:"protected" doc:"Files of what must never be touched."`
+	Limits    string   `yaml:"limits" doc:"A file of limits."`
+}
+
+// RetentionConfig says how long records are kept. Open ledger entries are never
+// removed.
+type RetentionConfig struct {
+	Runs   time.Duration `yaml:"runs" doc:"Ended runs, from their end."`
+	Alerts time.Duration `yaml:"alerts" doc:"Alerts without a case, from when they were last seen."`
+}
+
+// EngineConfig bounds the engine.
+type EngineConfig struct {
+	Workers int `yaml:"workers" min:"1" doc:"Calls of connectors at once."`
+}
+
+// Defaults is the only place where a default of the configuration stands.
+func Defaults() Config {
+	const day = 24 * time.Hour
+	return Config{
+		Listen:    "127.0.0.1:8080",
+		Data:      "riposte-data",
+		Log:       Log{Level: "info", Format: "text"},
+		Retention: RetentionConfig{Runs: 90 * day, Alerts: 90 * day},
+		Engine:    EngineConfig{Workers: 32},
+	}
+}

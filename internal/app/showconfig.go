@@ -1,0 +1,45 @@
+package app
+
+import (
+	"reflect"
+	"strings"
+	"time"
+
+	"riposte/playbook"
+)
+
+// ShowConfig gives a configuration as the file would hold it.
+func ShowConfig(c Config) map[string]any {
+	m, _ := plainValue(reflect.ValueOf(c)).(map[string]any)
+	return m
+}
+
+func plainValue(v reflect.Value) any {
+	if d, ok := v.Interface().(time.Duration); ok {
+		return playbook.FormatDuration(d)
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		m := map[string]any{}
+		for i := range v.NumField() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+			m[name] = plainValue(v.Field(i))
+		}
+		return m
+	case reflect.Map:
+		m := map[string]any{}
+		for _, k := range v.MapKeys() {
+			m[k.String()] = plainValue(v.MapIndex(k))
+		}
+		return m
+	case reflect.Slice:
+		list := make([]any, v.Len())
+		for i := range list {
+			list[i] = plainValue(v.Index(i))
+		}
+		return list
+	case reflect.String:
+		return v.String()
+	}
+	return v.Interface()
+}
