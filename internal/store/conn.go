@@ -2,9 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
+	"io"
 
 	"riposte/internal/fault"
 )
@@ -13,28 +14,42 @@ import (
 const maxStatements = 512
 
 // conn is one connection with its prepared statements. It belongs to one
-// goroutine at a time.
+// goroutine at a time. It speaks to the driver below database/sql: pooling and
+// retries are of no use to connections held for good, and cost a quarter of a
+// small insert.
 type conn struct {
-	sql   *sql.Conn
+	raw   driver.Conn
 	dial  dialect
-	stmts map[string]*sql.Stmt
+	stmts map[string]stmt
+	args  []driver.NamedValue // reused from statement to statement
 }
 
-func newConn(ctx context.Context, pool *sql.DB) (*conn, error) {
-	c, err := pool.Conn(ctx)
+// stmt is what the driver's prepared statements must be able to do.
+type stmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+func newConn(ctx context.Context, c driver.Connector) (*conn, error) {
+	raw, err := c.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{sql: c, stmts: make(map[string]*sql.Stmt)}, nil
+	return &conn{raw: raw, stmts: make(map[string]stmt)}, nil
 }
 
-func (c *conn) prepare(query string) (*sql.Stmt, error) {
+func (c *conn) prepare(query string) (stmt, error) {
 	if s := c.stmts[query]; s != nil {
 		return s, nil
 	}
-	s, err := c.sql.PrepareContext(context.Background(), c.dial.text(query))
+	raw, err := c.raw.Prepare(c.dial.text(query))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("prepare %q: %w", query, err)
+	}
+	s, ok := raw.(stmt)
+	if !ok {
+		return nil, errors.Join(errors.New("the driver's statements take no context"), raw.Close())
 	}
 	if len(c.stmts) >= maxStatements {
 		c.forget()
@@ -47,54 +62,152 @@ func (c *conn) prepare(query string) (*sql.Stmt, error) {
 // to it that few different texts come out.
 func (c *conn) forget() {
 	for _, s := range c.stmts {
-		s.Close()
+		_ = s.Close() // repeats the statement's last error, which its caller had
 	}
 	clear(c.stmts)
 }
 
-// plain runs a statement that is not worth keeping.
+func (c *conn) exec(ctx context.Context, query string, args []any) (driver.Result, error) {
+	s, err := c.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.bind(args); err != nil {
+		return nil, fmt.Errorf("%q: %w", query, err)
+	}
+	return s.ExecContext(ctx, c.args)
+}
+
+func (c *conn) query(ctx context.Context, query string, args []any) (*Rows, error) {
+	s, err := c.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.bind(args); err != nil {
+		return nil, fmt.Errorf("%q: %w", query, err)
+	}
+	raw, err := s.QueryContext(ctx, c.args)
+	if err != nil {
+		return nil, err
+	}
+	return &Rows{raw: raw, values: make([]driver.Value, len(raw.Columns()))}, nil
+}
+
+// plain runs a statement without parameters and result.
 func (c *conn) plain(ctx context.Context, query string) error {
-	_, err := c.sql.ExecContext(ctx, query)
+	_, err := c.exec(ctx, query, nil)
 	return err
 }
 
-// discard closes a connection whose state is doubtful: it does not go back to
-// the pool.
-func (c *conn) discard() {
-	c.forget()
-	_ = c.sql.Raw(func(any) error { return driver.ErrBadConn })
-	_ = c.sql.Close()
+func (c *conn) bind(args []any) error {
+	c.args = c.args[:0]
+	for i, a := range args {
+		v, err := value(a)
+		if err != nil {
+			return fmt.Errorf("parameter %d: %w", i+1, err)
+		}
+		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: v})
+	}
+	return nil
 }
 
 func (c *conn) close() error {
 	c.forget()
-	return c.sql.Close()
+	return c.raw.Close()
 }
 
 // ErrNoRow is the answer to a query for one row that finds none.
 var ErrNoRow = fmt.Errorf("no such row: %w", fault.NotFound)
 
-// Rows are the rows of a query. Close them before the next statement of the
-// same transaction.
-type Rows struct{ *sql.Rows }
+// Rows are the rows of a query:
+//
+//	defer rows.Close()
+//	for rows.Next() {
+//		err = rows.Scan(&a, &b)
+//	}
+//	err = rows.Err()
+//
+// Close them before the next statement of the same transaction.
+type Rows struct {
+	raw    driver.Rows
+	values []driver.Value
+	err    error
+	closed bool
+	q      *Reader
+}
+
+// Next goes to the next row. It returns false after the last one, and on an
+// error, which Err tells.
+func (r *Rows) Next() bool {
+	if r.closed || r.err != nil {
+		return false
+	}
+	err := r.raw.Next(r.values)
+	if err == nil {
+		return true
+	}
+	if err != io.EOF {
+		r.err = r.q.note(err)
+	}
+	r.Close()
+	return false
+}
+
+// Scan reads the columns of the row: into pointers to integers, texts, bytes,
+// bool, float64 and types made of them, and to time.Time for a column that
+// holds microseconds. NULL reads as the zero value.
+func (r *Rows) Scan(into ...any) error {
+	if len(into) != len(r.values) {
+		return fmt.Errorf("%d columns, %d to scan into", len(r.values), len(into))
+	}
+	for i, p := range into {
+		if err := scan(r.values[i], p); err != nil {
+			return fmt.Errorf("column %s: %w", r.raw.Columns()[i], err)
+		}
+	}
+	return nil
+}
+
+// Err returns the error that ended Next, if any.
+func (r *Rows) Err() error { return r.err }
+
+// Close ends the query. It may be called again.
+func (r *Rows) Close() {
+	if r.closed {
+		return
+	}
+	r.closed = true
+	if err := r.raw.Close(); err != nil && r.err == nil {
+		r.err = r.q.note(err)
+	}
+}
 
 // Row is the answer of QueryRow.
 type Row struct {
-	row *sql.Row
-	err error
-	q   *Reader
+	rows *Rows
+	err  error
 }
 
-// Scan reads the columns of the row. It returns ErrNoRow when there is none.
+// Scan reads the columns of the row, as Rows.Scan does. It returns ErrNoRow
+// when there is none.
 func (r Row) Scan(into ...any) error {
 	if r.err != nil {
 		return r.err
 	}
-	err := r.row.Scan(into...)
-	if err == sql.ErrNoRows {
+	defer r.rows.Close()
+	if !r.rows.Next() {
+		if r.rows.err != nil {
+			return r.rows.err
+		}
 		return ErrNoRow
 	}
-	return r.q.note(err)
+	if err := r.rows.Scan(into...); err != nil {
+		return err
+	}
+	// A change with RETURNING is only through when it has no further row.
+	for r.rows.Next() {
+	}
+	return r.rows.err
 }
 
 // Reader runs queries inside one transaction: all of them see the same state.
@@ -106,24 +219,18 @@ type Reader struct {
 
 // Query runs a query. Values go in as parameters, never into the text.
 func (r *Reader) Query(query string, args ...any) (*Rows, error) {
-	s, err := r.conn.prepare(query)
-	if err != nil {
-		return nil, r.note(fmt.Errorf("prepare %q: %w", query, err))
-	}
-	rows, err := s.QueryContext(r.ctx, args...)
+	rows, err := r.conn.query(r.ctx, query, args)
 	if err != nil {
 		return nil, r.note(err)
 	}
-	return &Rows{rows}, nil
+	rows.q = r
+	return rows, nil
 }
 
-// QueryRow runs a query that gives one row at most.
+// QueryRow runs a query of whose rows only the first one matters.
 func (r *Reader) QueryRow(query string, args ...any) Row {
-	s, err := r.conn.prepare(query)
-	if err != nil {
-		return Row{err: r.note(fmt.Errorf("prepare %q: %w", query, err)), q: r}
-	}
-	return Row{row: s.QueryRowContext(r.ctx, args...), q: r}
+	rows, err := r.Query(query, args...)
+	return Row{rows: rows, err: err}
 }
 
 // note keeps an error that makes the transaction worthless, even if the caller
@@ -145,11 +252,7 @@ type Tx struct {
 // Exec runs a statement and returns how many rows it changed.
 func (t *Tx) Exec(query string, args ...any) (int64, error) {
 	t.writes++
-	s, err := t.conn.prepare(query)
-	if err != nil {
-		return 0, t.note(fmt.Errorf("prepare %q: %w", query, err))
-	}
-	res, err := s.ExecContext(t.ctx, args...)
+	res, err := t.conn.exec(t.ctx, query, args)
 	if err != nil {
 		return 0, t.note(err)
 	}
@@ -162,8 +265,8 @@ func (t *Tx) Query(query string, args ...any) (*Rows, error) {
 	return t.Reader.Query(query, args...)
 }
 
-// QueryRow runs a query that gives one row at most, which may be a change with
-// RETURNING.
+// QueryRow runs a query of whose rows only the first one matters; it may be a
+// change with RETURNING.
 func (t *Tx) QueryRow(query string, args ...any) Row {
 	t.count(query)
 	return t.Reader.QueryRow(query, args...)

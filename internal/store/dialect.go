@@ -1,7 +1,7 @@
 package store
 
 import (
-	"database/sql"
+	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -19,8 +19,8 @@ import (
 // This file holds all that is SQLite's own: how a file is opened, what its
 // errors mean, and how ? placeholders become those of PostgreSQL.
 
-// openPool opens a pool on the file. Nothing is read until it is used.
-func openPool(path string, o Options, readOnly bool) (*sql.DB, error) {
+// connector opens connections to the file.
+func connector(path string, o Options, readOnly bool) (driver.Connector, error) {
 	p := url.Values{}
 	for _, v := range []string{
 		fmt.Sprintf("busy_timeout(%d)", o.BusyTimeout.Milliseconds()),
@@ -29,7 +29,7 @@ func openPool(path string, o Options, readOnly bool) (*sql.DB, error) {
 		"foreign_keys(1)",
 		"temp_store(memory)",
 		"cache_size(-16000)",
-		"wal_autocheckpoint(2000)",
+		"wal_autocheckpoint(0)",
 		"journal_size_limit(67108864)",
 	} {
 		p.Add("_pragma", v)
@@ -50,11 +50,39 @@ func openPool(path string, o Options, readOnly bool) (*sql.DB, error) {
 	if _, err := sqlite.Fdatasync(true); err != nil && !errors.Is(err, sqlite.ErrFdatasyncUnavailable) {
 		return nil, err
 	}
-	c, err := sqlite.NewConnector(u.String())
-	if err != nil {
-		return nil, err
+	return sqlite.NewConnector(u.String())
+}
+
+// pagesWritten returns how many pages the connection has written since it was
+// last asked.
+func (c *conn) pagesWritten() int {
+	s, ok := c.raw.(sqlite.DBStatus)
+	if !ok {
+		return 0
 	}
-	return sql.OpenDB(c), nil
+	n, _, err := s.Status(sqlite.DBStatusCacheWrite, true)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// checkpoint copies the log into the file as far as it can without waiting for
+// anybody, and tells whether that was the whole log.
+func (c *conn) checkpoint() (whole bool, err error) {
+	rows, err := c.query(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)", nil)
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	var busy, log, done int
+	if !rows.Next() {
+		return false, rows.Err()
+	}
+	if err := rows.Scan(&busy, &log, &done); err != nil {
+		return false, err
+	}
+	return busy == 0 && log == done, nil
 }
 
 const beginWrite = "BEGIN IMMEDIATE"
@@ -88,7 +116,7 @@ func storageCode(code int) (what, remedy string, transient bool) {
 func isStorage(err error) bool {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
-		return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
+		return errors.Is(err, driver.ErrBadConn)
 	}
 	what, _, _ := storageCode(e.Code())
 	return what != ""

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
@@ -26,18 +27,19 @@ type DB struct {
 	opt  Options
 	lock *os.File
 
-	writePool *sql.DB
-	writer    *conn // the writer's goroutine only; nil after an error of the file
-	ids       blocks
-	queue     chan Job
-	written   chan struct{} // closed when the writer has ended
-	health    atomic.Pointer[error]
+	writeTo driver.Connector
+	writer  *conn // the writer's goroutine only; nil after an error of the file
+	check   *checkpointer
+	ids     blocks
+	queue   chan Job
+	written chan struct{} // closed when the writer has ended
+	health  atomic.Pointer[error]
 
 	closing sync.RWMutex // held by those who put jobs into the queue
 	closed  bool
 	gone    chan struct{} // closed with it, for readers
 
-	readPool *sql.DB
+	readFrom driver.Connector
 	readers  chan *conn // idle ones; nil stands for one not opened yet
 }
 
@@ -56,6 +58,7 @@ func Open(ctx context.Context, path string, opt Options) (*DB, error) {
 	d := &DB{
 		path: path, opt: opt, lock: lock,
 		queue: make(chan Job, opt.Queue), written: make(chan struct{}), gone: make(chan struct{}),
+		check:   newCheckpointer(),
 		readers: make(chan *conn, opt.Readers),
 	}
 	if err := d.start(ctx); err != nil {
@@ -65,20 +68,22 @@ func Open(ctx context.Context, path string, opt Options) (*DB, error) {
 		d.readers <- nil
 	}
 	go d.write()
+	go d.checkpoints()
 	return d, nil
 }
 
 func (d *DB) start(ctx context.Context) (err error) {
-	if d.writePool, err = openPool(d.path, d.opt, false); err != nil {
+	if d.writeTo, err = connector(d.path, d.opt, false); err != nil {
 		return err
 	}
-	if d.readPool, err = openPool(d.path, d.opt, true); err != nil {
+	if d.readFrom, err = connector(d.path, d.opt, true); err != nil {
 		return err
 	}
-	if err := migrate(ctx, d.writePool); err != nil {
+	db := sql.OpenDB(d.writeTo)
+	if err := errors.Join(migrate(ctx, db), db.Close()); err != nil {
 		return err
 	}
-	d.writer, err = newConn(ctx, d.writePool)
+	d.writer, err = newConn(ctx, d.writeTo)
 	return err
 }
 
@@ -142,6 +147,8 @@ func (d *DB) Close() error {
 	close(d.gone)
 	d.closing.Unlock()
 	<-d.written
+	close(d.check.wanted)
+	<-d.check.ended
 	for range d.opt.Readers {
 		if c := <-d.readers; c != nil {
 			_ = c.close() // it has nothing to lose
@@ -152,16 +159,9 @@ func (d *DB) Close() error {
 
 // release gives back what Open took.
 func (d *DB) release() error {
-	var errs []error
-	if d.readPool != nil {
-		errs = append(errs, d.readPool.Close())
-	}
+	var err error
 	if d.writer != nil {
-		errs = append(errs, d.writer.close())
+		err = d.writer.close()
 	}
-	if d.writePool != nil {
-		errs = append(errs, d.writePool.Close())
-	}
-	errs = append(errs, d.lock.Close())
-	return errors.Join(errs...)
+	return errors.Join(err, d.lock.Close())
 }

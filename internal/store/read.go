@@ -18,7 +18,7 @@ func (d *DB) Read(ctx context.Context, do func(q *Reader) error) error {
 	clean := false
 	defer func() {
 		if !clean { // an error of the file, or do panicked
-			c.discard()
+			_ = c.close()
 			c = nil
 		}
 		d.readers <- c
@@ -51,7 +51,7 @@ func (d *DB) borrow(ctx context.Context) (*conn, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	c, err := newConn(ctx, d.readPool)
+	c, err := newConn(ctx, d.readFrom)
 	if err != nil {
 		d.readers <- nil
 		return nil, explain("read", d.path, err)

@@ -189,12 +189,15 @@ func (d *DB) commit(b *batch) {
 	if d.opt.OnCommit != nil {
 		d.opt.OnCommit(c)
 	}
+	if err == nil {
+		d.check.committed(d.writer)
+	}
 }
 
 func (d *DB) begin() (*Tx, error) {
 	ctx := context.Background()
 	if d.writer == nil {
-		c, err := newConn(ctx, d.writePool)
+		c, err := newConn(ctx, d.writeTo)
 		if err != nil {
 			return nil, err
 		}
@@ -305,7 +308,7 @@ func (d *DB) lost(tx *Tx, err error) error {
 		_ = tx.conn.plain(context.Background(), "ROLLBACK")
 	}
 	if d.writer != nil && isStorage(err) {
-		d.writer.discard()
+		_ = d.writer.close()
 		d.writer = nil
 	}
 	err = explain("write to", d.path, err)

@@ -247,29 +247,3 @@ func BenchmarkSingleCommits(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
 }
-
-func BenchmarkGroupedInserts(b *testing.B) {
-	d := open(b, Options{})
-	var done sync.WaitGroup
-	body := fmt.Sprintf("%0300d", 1)
-	for i := range b.N {
-		done.Add(1)
-		err := d.Submit(Job{
-			Do: func(tx *Tx) error {
-				_, err := tx.Exec("INSERT INTO n (v, s) VALUES (?, ?)", i, body)
-				return err
-			},
-			Done: func(err error) {
-				if err != nil {
-					b.Error(err)
-				}
-				done.Done()
-			},
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-	}
-	done.Wait()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
-}
