@@ -670,7 +670,7 @@ func (c *compiler) list(n *ast.ArrayNode) (code, error) {
 			t = join(t, elem.typ)
 		}
 	}
-	return code{node: n, typ: List(t), run: func(m *machine) (any, error) {
+	return code{node: n, typ: List(t).bounded(), run: func(m *machine) (any, error) {
 		if err := m.growList(len(elems)); err != nil {
 			return nil, err
 		}
@@ -690,7 +690,7 @@ type entry struct{ key, value code }
 
 func (c *compiler) object(n *ast.MapNode) (code, error) {
 	entries := make([]entry, len(n.Pairs))
-	t := Object(map[string]Type{}, false)
+	fields, isOpen := map[string]Type{}, false
 	for i, p := range n.Pairs {
 		pair := p.(*ast.PairNode)
 		c.nodes++
@@ -707,11 +707,15 @@ func (c *compiler) object(n *ast.MapNode) (code, error) {
 		}
 		entries[i] = entry{key, value}
 		if name, ok := pair.Key.(*ast.StringNode); ok {
-			t.fields[name.Value] = value.typ
+			if _, twice := fields[name.Value]; twice {
+				return code{}, failf(key.at(), "the field %s stands here twice", quote(name.Value))
+			}
+			fields[name.Value] = value.typ
 		} else {
-			t.open = true
+			isOpen = true
 		}
 	}
+	t := Object(fields, isOpen).bounded()
 	return code{node: n, typ: t, run: func(m *machine) (any, error) { return makeObject(m, entries) }}, nil
 }
 
@@ -771,6 +775,6 @@ func truth(m *machine, c code, what string) (bool, error) {
 		return false, failf(c.at(), "%s must be true or false, but %s is nil", what, short(c.node)).
 			hinted("write (… ?? false), or compare it with != nil")
 	}
-	c.typ = TypeOf(v)
+	c.typ = Type{kind: kindOf(v)}
 	return false, notBool(c, what, describe(v))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -70,10 +71,14 @@ func position(text string, offset int) (line, column int) {
 }
 
 func quote(s string) string {
-	if utf8.RuneCountInString(s) > 60 {
-		s = string([]rune(s)[:57]) + "…"
+	n := 0
+	for i := range s {
+		if n++; n > 60 {
+			s = s[:i] + "…"
+			break
+		}
 	}
-	return fmt.Sprintf("%q", s)
+	return strconv.Quote(s)
 }
 
 // suggest names the word nearest to wrong, as a question, or nothing.

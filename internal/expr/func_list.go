@@ -217,52 +217,48 @@ func reverse(m *machine, args []any) (any, error) {
 	return out, m.scan(slotBytes * len(list))
 }
 
-// uniq keeps the first of equal elements. Simple ones are found in a table, so
-// that long lists stay cheap.
+// uniq keeps the first of equal elements.
 func uniq(m *machine, args []any) (any, error) {
 	list := args[0].([]any)
 	if err := m.growList(3 * len(list)); err != nil {
 		return nil, err
 	}
 	out, seen := make([]any, 0, len(list)), make(map[any]bool, len(list))
-	var compound []any
 	for _, e := range list {
-		key, simple := uniqKey(e)
-		if simple {
-			if !seen[key] {
-				seen[key] = true
-				out = append(out, e)
-			}
-			continue
+		key, err := m.uniqKey(e)
+		if err != nil {
+			return nil, err
 		}
-		known := false
-		for _, o := range compound {
-			same, err := m.equal(o, e, 0)
-			if err != nil {
-				return nil, err
-			}
-			if err := m.scan(bytesPerTick / 16); err != nil {
-				return nil, err
-			}
-			if known = same; known {
-				break
-			}
-		}
-		if !known {
-			compound, out = append(compound, e), append(out, e)
+		if !seen[key] {
+			seen[key] = true
+			out = append(out, e)
 		}
 	}
-	return out, m.tick(len(compound) * len(compound) / 16)
+	return out, m.scan(entryBytes * len(list))
 }
 
-func uniqKey(v any) (any, bool) {
+// written is what a list or object is told apart by: its JSON.
+type written string
+
+// uniqKey gives equal values equal keys.
+func (m *machine) uniqKey(v any) (any, error) {
 	switch v := v.(type) {
-	case int:
-		return float64(v), v < 1<<53 && v > -(1<<53)
 	case nil, bool, float64, string:
-		return v, true
+		return v, nil
+	case int:
+		if v < 1<<53 && v > -(1<<53) {
+			return float64(v), nil
+		}
+		return v, nil
 	}
-	return nil, false
+	if err := m.weigh(v, 0); err != nil {
+		return nil, err
+	}
+	b, err := appendJSON(nil, v, encodeInside, 0)
+	if err != nil {
+		return nil, failf(-1, "%s", err)
+	}
+	return written(b), m.scan(4 * len(b))
 }
 
 func concat(m *machine, args []any) (any, error) {

@@ -210,7 +210,7 @@ func (c *compiler) apply(n ast.Node, name string, f function, before []code, nod
 			return code{}, placed(err, where(n))
 		}
 	}
-	return code{node: n, typ: f.out(args), run: func(m *machine) (any, error) { return f.evaluate(m, n, name, args) }}, nil
+	return code{node: n, typ: f.out(args).bounded(), run: func(m *machine) (any, error) { return f.evaluate(m, n, name, args) }}, nil
 }
 
 func (f function) param(i int) param { return f.params[min(i, len(f.params)-1)] }
@@ -241,7 +241,7 @@ func (f function) evaluate(m *machine, n ast.Node, name string, args []code) (an
 			return nil, err
 		}
 		if p := f.param(i); !p.accepts(v) {
-			return nil, wrongArgument(name, p, a, describe(v), TypeOf(v))
+			return nil, wrongArgument(name, p, a, describe(v), Type{kind: kindOf(v)})
 		}
 		m.stack = append(m.stack, v)
 	}

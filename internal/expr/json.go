@@ -1,11 +1,8 @@
 package expr
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"slices"
@@ -16,110 +13,6 @@ import (
 
 	"riposte/internal/fault"
 )
-
-// DecodeJSON reads one JSON value. Numbers written without a fraction or an
-// exponent become int where they fit, all others float64. Nesting deeper than
-// 1000 and anything after the value are errors. {"$secret": …} stays an object:
-// what comes from outside must never become a credential.
-func DecodeJSON(b []byte) (any, error) { return decodeJSON(b, false) }
-
-func decodeJSON(b []byte, stored bool) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	v, err := decodeValue(d, 0, stored)
-	if err != nil {
-		return nil, jsonError(err, d.InputOffset())
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("JSON: more text after the value, at byte %d: %w", d.InputOffset(), fault.Invalid)
-	}
-	return v, nil
-}
-
-func jsonError(err error, offset int64) error {
-	var syntax *json.SyntaxError
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("JSON: the value ends too early: %w", fault.Invalid)
-	case errors.As(err, &syntax):
-		return fmt.Errorf("JSON: %s, at byte %d: %w", syntax.Error(), syntax.Offset, fault.Invalid)
-	}
-	return fmt.Errorf("JSON: %s, at byte %d: %w", err, offset, fault.Invalid)
-}
-
-var errDeep = errors.New("nested too deeply")
-
-func decodeValue(d *json.Decoder, depth int, stored bool) (any, error) {
-	t, err := d.Token()
-	if err != nil {
-		return nil, err
-	}
-	if depth > maxDepth {
-		return nil, errDeep
-	}
-	switch t := t.(type) {
-	case json.Number:
-		return number(t.String()), nil
-	case json.Delim:
-		if t == '[' {
-			return decodeList(d, depth, stored)
-		}
-		return decodeObject(d, depth, stored)
-	}
-	return t, nil
-}
-
-func decodeList(d *json.Decoder, depth int, stored bool) (any, error) {
-	list := []any{}
-	for d.More() {
-		v, err := decodeValue(d, depth+1, stored)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, v)
-	}
-	_, err := d.Token()
-	return list, err
-}
-
-func decodeObject(d *json.Decoder, depth int, stored bool) (any, error) {
-	object := map[string]any{}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		v, err := decodeValue(d, depth+1, stored)
-		if err != nil {
-			return nil, err
-		}
-		object[key.(string)] = v
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, err
-	}
-	if stored {
-		return restore(object), nil
-	}
-	return object, nil
-}
-
-// number reads a JSON number.
-func number(s string) any {
-	if !strings.ContainsAny(s, ".eE") {
-		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
-			return int(i)
-		}
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil && !math.IsInf(f, 0) {
-		return 0.0
-	}
-	if math.IsInf(f, 0) {
-		return math.Copysign(math.MaxFloat64, f)
-	}
-	return f
-}
 
 // EncodeJSON writes a value in one canonical form: keys sorted, no blanks, no
 // HTML escapes, times in RFC 3339, and a Secret as {"$secret":"connection/field"}.
@@ -143,19 +36,21 @@ func EncodeStored(v any) ([]byte, error) {
 	return b, nil
 }
 
-// DecodeStored reads what EncodeStored wrote.
-func DecodeStored(b []byte) (any, error) { return decodeJSON(b, true) }
-
 // restore undoes what EncodeStored did to one object.
 func restore(object map[string]any) any {
-	for key, v := range object {
-		switch {
-		case key == secretKey && len(object) == 1:
-			if ref, ok := v.(string); ok {
-				connection, field, _ := strings.Cut(ref, "/")
-				return Secret{Connection: connection, Field: field}
-			}
-		case looksSecret(key) && key != secretKey:
+	if ref, ok := object[secretKey].(string); ok && len(object) == 1 {
+		connection, field, _ := strings.Cut(ref, "/")
+		return Secret{Connection: connection, Field: field}
+	}
+	var escaped []string
+	for key := range object {
+		if looksSecret(key) {
+			escaped = append(escaped, key)
+		}
+	}
+	slices.SortFunc(escaped, func(a, b string) int { return len(a) - len(b) }) // the new name is free then
+	for _, key := range escaped {
+		if v := object[key]; key != secretKey {
 			delete(object, key)
 			object[key[1:]] = v
 		}
@@ -175,6 +70,8 @@ const (
 	encodeStored                   // and objects that look like one are escaped
 	encodeInside                   // a Secret is an error: inside an expression
 )
+
+var errDeep = errors.New("the value is nested too deeply")
 
 var errSecret = errors.New("a secret cannot be written as text")
 

@@ -87,14 +87,14 @@ func (c *compiler) loop(n ast.Node, name string, args []ast.Node) (code, error) 
 			return code{}, err
 		}
 	}
-	return code{node: n, typ: method.out(l), run: func(m *machine) (any, error) {
+	return code{node: n, typ: method.out(l).bounded(), run: func(m *machine) (any, error) {
 		v, err := l.list.run(m)
 		if err != nil {
 			return nil, err
 		}
 		list, ok := v.([]any)
 		if !ok {
-			return nil, notList(l, describe(v), TypeOf(v))
+			return nil, notList(l, describe(v), Type{kind: kindOf(v)})
 		}
 		if err := m.tick(1); err != nil {
 			return nil, placed(err, where(n))

@@ -23,7 +23,7 @@ const (
 	// A function that works through much data, and a predicate with a long body,
 	// cost a tick more for each so many units: bytes, or parts of the text.
 	bytesPerTick = 512
-	nodesPerTick = 128
+	nodesPerTick = 32
 )
 
 // Env holds the values for one evaluation.
@@ -40,9 +40,8 @@ type run func(m *machine) (any, error)
 
 // machine is the state of one evaluation.
 type machine struct {
+	usage
 	env    *Env
-	ticks  int
-	memory int
 	vars   []any   // let
 	stack  []any   // arguments of the calls under way
 	frames []frame // one per predicate that is open at the same time
@@ -55,8 +54,16 @@ type frame struct {
 	acc   any
 }
 
-func (m *machine) reset(env *Env) {
-	m.env, m.ticks, m.memory = env, 0, 0
+// usage is what evaluations have used up so far.
+type usage struct {
+	ticks  int
+	memory int
+	bytes  int // gone through, and not yet a tick
+}
+
+// release forgets what the machine worked on, so that the pool holds no data.
+func (m *machine) release() {
+	m.env = nil
 	clear(m.vars)
 	clear(m.frames)
 }
@@ -72,10 +79,13 @@ func (m *machine) tick(n int) error {
 
 // scan counts the work of going through n bytes.
 func (m *machine) scan(n int) error {
-	if n < bytesPerTick {
+	m.bytes += n
+	if m.bytes < bytesPerTick {
 		return nil
 	}
-	return m.tick(n / bytesPerTick)
+	n = m.bytes / bytesPerTick
+	m.bytes %= bytesPerTick
+	return m.tick(n)
 }
 
 // grow counts n bytes of new memory.

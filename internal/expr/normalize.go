@@ -3,8 +3,10 @@ package expr
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -182,4 +184,82 @@ func textOf(v any) (string, error) {
 	}
 	b, err := appendJSON(nil, v, encodeInside, 0)
 	return string(b), err
+}
+
+// settle makes a result plain. One that was built may hold the same part many
+// times, so it is measured as the tree that it will be when it is written.
+func (m *machine) settle(v any, built bool) (any, error) {
+	if !built {
+		return Normalize(v), nil
+	}
+	s := settler{}
+	v, _, err := s.settle(v, 0)
+	return v, err
+}
+
+type settler struct{ size int }
+
+func (s *settler) add(n int) error {
+	if s.size += n; s.size > MaxMemory {
+		return failf(0, "the result is too large: over %d MB", MaxMemory>>20)
+	}
+	return nil
+}
+
+// settle gives v as a plain value; changed tells whether it is another one.
+func (s *settler) settle(v any, depth int) (out any, changed bool, err error) {
+	if depth > maxDepth {
+		return nil, false, failf(0, "the result is nested too deeply: over %d levels", maxDepth)
+	}
+	switch v := v.(type) {
+	case nil, bool, int, float64, Secret:
+		return v, false, nil
+	case string:
+		return v, false, s.add(len(v))
+	case []any:
+		return s.list(v, depth)
+	case map[string]any:
+		return s.object(v, depth)
+	}
+	return Normalize(v), true, nil
+}
+
+func (s *settler) list(list []any, depth int) (any, bool, error) {
+	if err := s.add(slotBytes * len(list)); err != nil {
+		return nil, false, err
+	}
+	out := list
+	for i, e := range list {
+		n, changed, err := s.settle(e, depth+1)
+		if err != nil {
+			return nil, false, err
+		}
+		if changed {
+			if len(out) > 0 && &out[0] == &list[0] {
+				out = slices.Clone(list)
+			}
+			out[i] = n
+		}
+	}
+	return out, len(out) > 0 && &out[0] != &list[0], nil
+}
+
+func (s *settler) object(object map[string]any, depth int) (any, bool, error) {
+	out, copied := object, false
+	for name, e := range object {
+		if err := s.add(entryBytes + len(name)); err != nil {
+			return nil, false, err
+		}
+		n, changed, err := s.settle(e, depth+1)
+		if err != nil {
+			return nil, false, err
+		}
+		if changed && !copied {
+			out, copied = maps.Clone(object), true
+		}
+		if changed {
+			out[name] = n
+		}
+	}
+	return out, copied, nil
 }

@@ -181,7 +181,7 @@ func (c *compiler) binary(n *ast.BinaryNode) (code, error) {
 		}
 		v, err := do(m, a, b)
 		if err == errMismatch {
-			return nil, mismatch(n, describe(a), describe(b), TypeOf(a), TypeOf(b))
+			return nil, mismatch(n, describe(a), describe(b), Type{kind: kindOf(a)}, Type{kind: kindOf(b)})
 		}
 		return v, err
 	}}, nil
@@ -363,7 +363,7 @@ func (m *machine) equalObjects(a map[string]any, other any, depth int) (bool, er
 	if !ok || len(a) != len(b) {
 		return false, nil
 	}
-	if err := m.scan(entryBytes * len(a)); err != nil {
+	if err := m.scan(4 * entryBytes * len(a)); err != nil {
 		return false, err
 	}
 	// In order, so that the work counted before a difference is always the same.
@@ -648,7 +648,7 @@ func (m *machine) pattern(fixed *pattern, source string) (*pattern, error) {
 }
 
 // work estimates the effort of matching a text, in bytes as scan counts them.
-func (p *pattern) work(text string) int { return len(text) * (1 + p.size/2) }
+func (p *pattern) work(text string) int { return len(text) * (8 + 2*p.size) }
 
 func calculate(m *machine, op string, at place, a, b any) (any, error) {
 	if x, ok := a.(int); ok {

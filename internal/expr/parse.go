@@ -93,11 +93,16 @@ func parseFailure(err error) error {
 		f.message, f.at = "the expression ends too early", f.at+1
 	case scanToken(e.Message, &kind, &value):
 		f.message = "unexpected " + quote(value)
-		if value == "=" {
+		switch value {
+		case "=":
 			f.hint = `did you mean "=="?`
+		case ":":
+			f.hint = `where an element is asked for, an object is put in brackets: map(list, ({"a": #}))`
 		}
 	case e.Message == "literal not terminated":
 		f.message = "a text has no closing quote"
+	case strings.HasPrefix(e.Message, "invalid ") && strings.Contains(e.Message, " literal: "):
+		f.message = "the number is too large, or not well written"
 	case e.Message == "invalid char escape":
 		f.hint = `write \\ for a backslash, or put the text in backquotes`
 	case strings.Contains(e.Message, "exceeds maximum allowed nodes"):

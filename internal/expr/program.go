@@ -66,29 +66,10 @@ func compileSource(source string, s *Scope, want Type) (*Program, error) {
 
 // Eval works the expression out. The value is a plain one (see Normalize); what
 // it shares with env must not be changed. The error is always an *Error.
-func (p *Program) Eval(env *Env) (any, error) {
-	m, err := p.start(env)
-	if err != nil {
-		return nil, p.locate(err)
-	}
-	v, err := p.run(m)
-	p.pool.Put(m)
-	if err != nil {
-		if err == errNilChain {
-			return nil, nil
-		}
-		return nil, p.locate(err)
-	}
-	v = Normalize(v)
-	if p.want.kind != KindAny {
-		if err := p.checkResult(v); err != nil {
-			return nil, p.locate(err)
-		}
-	}
-	return v, nil
-}
+func (p *Program) Eval(env *Env) (any, error) { return p.eval(env, &usage{}) }
 
-func (p *Program) start(env *Env) (*machine, error) {
+// eval works the expression out within what is left of the limits.
+func (p *Program) eval(env *Env, used *usage) (any, error) {
 	if env == nil {
 		env = &Env{}
 	}
@@ -96,8 +77,26 @@ func (p *Program) start(env *Env) (*machine, error) {
 	if m == nil {
 		m = &machine{vars: make([]any, p.vars), frames: make([]frame, p.frames)}
 	}
-	m.reset(env)
-	return m, nil
+	m.env, m.usage = env, *used
+	v, err := p.run(m)
+	if err == nil {
+		v, err = m.settle(v, m.memory > used.memory)
+	}
+	*used = m.usage
+	m.release()
+	p.pool.Put(m)
+	if err == errNilChain {
+		v, err = nil, nil
+	}
+	if err != nil {
+		return nil, p.locate(err)
+	}
+	if p.want.kind != KindAny {
+		if err := p.checkResult(v); err != nil {
+			return nil, p.locate(err)
+		}
+	}
+	return v, nil
 }
 
 // checkResult refuses a value that does not have the type asked for.

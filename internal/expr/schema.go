@@ -9,18 +9,27 @@ import (
 // deeper is Any.
 const maxSchemaDepth = 24
 
+// maxSchemaTypes bounds how many types one schema makes.
+const maxSchemaTypes = 4096
+
 // FromSchema reads what a JSON Schema (2020-12, decoded) says about the type of
 // a value. It is lenient: whatever it does not understand makes the type wider,
 // at last Any. Objects are open unless additionalProperties is false. Fields
 // that are not required may be nil.
 func FromSchema(schema map[string]any) Type {
-	return schemaReader{root: schema}.read(schema, 0)
+	r := schemaReader{root: schema, left: maxSchemaTypes}
+	return r.read(schema, 0)
 }
 
-type schemaReader struct{ root map[string]any }
+// schemaReader reads one schema. left is how many types it may still make: a
+// schema that refers to itself describes endlessly many.
+type schemaReader struct {
+	root map[string]any
+	left int
+}
 
-func (r schemaReader) read(s map[string]any, depth int) Type {
-	if depth > maxSchemaDepth || s == nil {
+func (r *schemaReader) read(s map[string]any, depth int) Type {
+	if r.left--; depth > maxSchemaDepth || r.left < 0 || s == nil {
 		return Any()
 	}
 	if ref, ok := s["$ref"].(string); ok {
@@ -40,7 +49,7 @@ func (r schemaReader) read(s map[string]any, depth int) Type {
 	return r.typed(s, depth)
 }
 
-func (r schemaReader) union(options []any, depth int) Type {
+func (r *schemaReader) union(options []any, depth int) Type {
 	var t Type
 	for i, o := range options {
 		m, ok := o.(map[string]any)
@@ -57,7 +66,7 @@ func (r schemaReader) union(options []any, depth int) Type {
 	return t
 }
 
-func (r schemaReader) typed(s map[string]any, depth int) Type {
+func (r *schemaReader) typed(s map[string]any, depth int) Type {
 	switch name := s["type"].(type) {
 	case string:
 		return r.named(name, s, depth)
@@ -79,7 +88,7 @@ func (r schemaReader) typed(s map[string]any, depth int) Type {
 	return Any()
 }
 
-func (r schemaReader) namedList(names []any, s map[string]any, depth int) Type {
+func (r *schemaReader) namedList(names []any, s map[string]any, depth int) Type {
 	var t Type
 	for i, n := range names {
 		name, ok := n.(string)
@@ -96,7 +105,7 @@ func (r schemaReader) namedList(names []any, s map[string]any, depth int) Type {
 	return t
 }
 
-func (r schemaReader) named(name string, s map[string]any, depth int) Type {
+func (r *schemaReader) named(name string, s map[string]any, depth int) Type {
 	switch name {
 	case "boolean":
 		return Bool()
@@ -117,17 +126,17 @@ func (r schemaReader) named(name string, s map[string]any, depth int) Type {
 	return Any()
 }
 
-func (r schemaReader) object(s map[string]any, depth int) Type {
-	t := Type{kind: KindObject, fields: map[string]Type{}, open: true}
-	required := strings2(s["required"])
+func (r *schemaReader) object(s map[string]any, depth int) Type {
+	fields, t := map[string]Type{}, Type{open: true}
+	required := texts(s["required"])
 	properties, _ := s["properties"].(map[string]any)
-	for name, p := range properties {
-		m, _ := p.(map[string]any)
+	for _, name := range sortedKeys(properties) { // in order, as there is a bound
+		m, _ := properties[name].(map[string]any)
 		f := r.read(m, depth+1)
 		if !slices.Contains(required, name) {
 			f = f.Nullable()
 		}
-		t.fields[name] = f
+		fields[name] = f
 	}
 	switch extra := s["additionalProperties"].(type) {
 	case bool:
@@ -135,11 +144,13 @@ func (r schemaReader) object(s map[string]any, depth int) Type {
 	case map[string]any:
 		t.rest = new(r.read(extra, depth+1))
 	}
-	return t
+	out := Object(fields, t.open)
+	out.rest = t.rest
+	return out
 }
 
 // resolve follows a reference inside the document, such as #/$defs/host.
-func (r schemaReader) resolve(ref string) map[string]any {
+func (r *schemaReader) resolve(ref string) map[string]any {
 	path, ok := strings.CutPrefix(ref, "#/")
 	if !ok {
 		return nil
@@ -170,8 +181,10 @@ func literals(values []any) Type {
 }
 
 // TypeOf is the type of a value that is there.
-func TypeOf(v any) Type {
-	switch v := Normalize(v).(type) {
+func TypeOf(v any) Type { return typeOf(Normalize(v)).bounded() }
+
+func typeOf(v any) Type {
+	switch v := v.(type) {
 	case nil:
 		return Nil()
 	case bool:
@@ -188,22 +201,23 @@ func TypeOf(v any) Type {
 		if len(v) == 0 {
 			return List(Any())
 		}
-		elem := TypeOf(v[0])
+		elem := typeOf(v[0])
 		for _, e := range v[1:] {
-			elem = join(elem, TypeOf(e))
+			elem = join(elem, typeOf(e))
 		}
 		return List(elem)
 	case map[string]any:
 		fields := make(map[string]Type, len(v))
 		for name, f := range v {
-			fields[name] = TypeOf(f)
+			fields[name] = typeOf(f)
 		}
 		return Object(fields, false)
 	}
 	return Any()
 }
 
-func strings2(v any) []string {
+// texts reads a list of texts.
+func texts(v any) []string {
 	switch v := v.(type) {
 	case []string:
 		return v

@@ -3,7 +3,6 @@ package expr
 import (
 	"maps"
 	"slices"
-	"strings"
 )
 
 // Kind is the broad sort of a value.
@@ -41,7 +40,12 @@ type Type struct {
 	open   bool  // other fields than those named are allowed
 	rest   *Type // the type of other fields; nil means Any
 	values []any // the only values it may have; nil means no such limit
+	weight int   // of how many types it is made, itself not counted
 }
+
+// maxWeight bounds what is remembered of a type that a text builds. Types share
+// their parts, so a short text could describe one that takes forever to walk.
+const maxWeight = 1024
 
 // Any is the type of a value of which nothing is known.
 func Any() Type { return Type{} }
@@ -68,16 +72,30 @@ func Time() Type { return Type{kind: KindTime} }
 func Duration() Type { return Type{kind: KindDuration} }
 
 // List is the type of lists whose elements have type elem.
-func List(elem Type) Type { return Type{kind: KindList, elem: &elem} }
+func List(elem Type) Type { return Type{kind: KindList, elem: &elem, weight: elem.weight + 1} }
 
 // Object is the type of objects with the given fields. In an open one other
 // fields are allowed and of type Any; in a closed one they are a check error.
 func Object(fields map[string]Type, open bool) Type {
-	return Type{kind: KindObject, fields: fields, open: open}
+	weight := 0
+	for _, f := range fields {
+		weight += f.weight + 1
+	}
+	return Type{kind: KindObject, fields: fields, open: open, weight: weight}
+}
+
+// bounded forgets the parts of a type that is made of too many.
+func (t Type) bounded() Type {
+	if t.weight <= maxWeight {
+		return t
+	}
+	return Type{kind: t.kind, null: t.null, open: true}
 }
 
 // MapOf is the type of objects with fields of any name, all of type elem.
-func MapOf(elem Type) Type { return Type{kind: KindObject, open: true, rest: &elem} }
+func MapOf(elem Type) Type {
+	return Type{kind: KindObject, open: true, rest: &elem, weight: elem.weight + 1}
+}
 
 func secretType() Type { return Type{kind: KindSecret} }
 
@@ -146,24 +164,12 @@ func (t Type) Field(name string) (Type, bool) {
 func (t Type) String() string {
 	s := t.kind.String()
 	if t.kind == KindList && t.elem != nil && t.elem.kind != KindAny {
-		s += " of " + t.elem.String()
+		s += " of " + t.elem.kind.String()
 	}
 	if t.null {
 		s += " or nil"
 	}
 	return s
-}
-
-// describe is String with the fields of objects.
-func (t Type) describe() string {
-	if t.kind != KindObject || len(t.fields) == 0 {
-		return t.String()
-	}
-	names := slices.Sorted(maps.Keys(t.fields))
-	if len(names) > 8 {
-		names = append(names[:8], "…")
-	}
-	return "object with " + strings.Join(names, ", ")
 }
 
 func (t Type) isNumber() bool { return t.kind == KindInt || t.kind == KindNumber }
@@ -188,7 +194,9 @@ func join(a, b Type) Type {
 	case a.kind != b.kind:
 		return Any()
 	case a.kind == KindList:
-		return Type{kind: KindList, null: null, elem: new(join(a.Elem(), b.Elem()))}
+		t := List(join(a.Elem(), b.Elem())).bounded()
+		t.null = null
+		return t
 	case a.kind == KindObject:
 		t := joinObjects(a, b)
 		t.null = null
@@ -202,20 +210,23 @@ func join(a, b Type) Type {
 }
 
 func joinObjects(a, b Type) Type {
-	t := Type{kind: KindObject, open: a.open || b.open, fields: map[string]Type{}}
+	if a.weight+b.weight > 2*maxWeight {
+		return Object(nil, true)
+	}
+	fields := map[string]Type{}
 	for name, f := range a.fields {
 		if g, ok := b.fields[name]; ok {
-			t.fields[name] = join(f, g)
+			fields[name] = join(f, g)
 		} else {
-			t.fields[name] = f.Nullable()
+			fields[name] = f.Nullable()
 		}
 	}
 	for name, g := range b.fields {
 		if _, ok := a.fields[name]; !ok {
-			t.fields[name] = g.Nullable()
+			fields[name] = g.Nullable()
 		}
 	}
-	return t
+	return Object(fields, a.open || b.open).bounded()
 }
 
 // Fits tells whether a value of type t can be used where want is asked for.
@@ -250,14 +261,14 @@ func (t Type) fits(want Type, path string) string {
 	case t.kind != want.kind:
 		return wrong()
 	case t.kind == KindList:
-		return t.Elem().fits(want.Elem(), join2(path, "[]"))
+		return t.Elem().fits(want.Elem(), inside(path, "[]"))
 	case t.kind == KindObject:
 		for _, name := range slices.Sorted(maps.Keys(t.fields)) {
 			f, ok := want.Field(name)
 			if !ok {
-				return (&Error{Message: join2(path, "unknown field "+quote(name)), Hint: suggest(name, maps.Keys(want.fields))}).Error()
+				return (&Error{Message: inside(path, "unknown field "+quote(name)), Hint: suggest(name, maps.Keys(want.fields))}).Error()
 			}
-			if s := t.fields[name].fits(f, join2(path, name)); s != "" {
+			if s := t.fields[name].fits(f, inside(path, name)); s != "" {
 				return s
 			}
 		}
@@ -265,7 +276,8 @@ func (t Type) fits(want Type, path string) string {
 	return ""
 }
 
-func join2(path, part string) string {
+// inside adds a part to the path in a message.
+func inside(path, part string) string {
 	if path == "" || part == "[]" {
 		return path + part
 	}

@@ -9,7 +9,7 @@ import (
 // Value is a compiled value of a playbook: any tree whose texts may hold
 // expressions. It may be used by many goroutines at once.
 type Value struct {
-	eval      func(env *Env, budget *int) (any, error)
+	eval      func(env *Env, used *usage) (any, error)
 	constant  bool
 	value     any // where constant
 	typ       Type
@@ -61,7 +61,7 @@ func (c *valueCompiler) fail(path []any, err error) *Value {
 func fixed(v any) *Value {
 	return &Value{
 		constant: true, value: v, typ: TypeOf(v),
-		eval: func(*Env, *int) (any, error) { return v, nil },
+		eval: func(*Env, *usage) (any, error) { return v, nil },
 	}
 }
 
@@ -87,14 +87,14 @@ func (c *valueCompiler) compile(v any, path []any) *Value {
 func (c *valueCompiler) list(list []any, path []any) *Value {
 	parts := make([]*Value, len(list))
 	constant := true
-	t := Type{kind: KindList}
+	var elem Type
 	for i, e := range list {
 		parts[i] = c.compile(e, append(path, i))
 		constant = constant && parts[i].constant
 		if i == 0 {
-			t.elem = new(parts[i].typ)
+			elem = parts[i].typ
 		} else {
-			t.elem = new(join(*t.elem, parts[i].typ))
+			elem = join(elem, parts[i].typ)
 		}
 	}
 	if constant {
@@ -104,10 +104,10 @@ func (c *valueCompiler) list(list []any, path []any) *Value {
 		}
 		return fixed(out)
 	}
-	return &Value{typ: t, eval: func(env *Env, budget *int) (any, error) {
+	return &Value{typ: List(elem).bounded(), eval: func(env *Env, used *usage) (any, error) {
 		out := make([]any, len(parts))
 		for i, p := range parts {
-			v, err := p.eval(env, budget)
+			v, err := p.eval(env, used)
 			if err != nil {
 				return nil, err
 			}
@@ -121,11 +121,11 @@ func (c *valueCompiler) object(object map[string]any, path []any) *Value {
 	names := slices.Sorted(maps.Keys(object))
 	parts := make([]*Value, len(names))
 	constant := true
-	t := Object(make(map[string]Type, len(names)), false)
+	fields := make(map[string]Type, len(names))
 	for i, name := range names {
 		parts[i] = c.compile(object[name], append(path, name))
 		constant = constant && parts[i].constant
-		t.fields[name] = parts[i].typ
+		fields[name] = parts[i].typ
 	}
 	if constant {
 		out := make(map[string]any, len(names))
@@ -134,10 +134,10 @@ func (c *valueCompiler) object(object map[string]any, path []any) *Value {
 		}
 		return fixed(out)
 	}
-	return &Value{typ: t, eval: func(env *Env, budget *int) (any, error) {
+	return &Value{typ: Object(fields, false), eval: func(env *Env, used *usage) (any, error) {
 		out := make(map[string]any, len(names))
 		for i, name := range names {
-			v, err := parts[i].eval(env, budget)
+			v, err := parts[i].eval(env, used)
 			if err != nil {
 				return nil, err
 			}
@@ -176,7 +176,7 @@ func (c *valueCompiler) textValue(text string, path []any) *Value {
 		return fixed(literalText(segments))
 	case whole:
 		p := parts[0]
-		return &Value{typ: p.typ, eval: func(env *Env, _ *int) (any, error) { return p.Eval(env) }}
+		return &Value{typ: p.typ, eval: p.eval}
 	}
 	t := template{segments: segments, parts: parts}
 	return &Value{typ: Text(), eval: t.eval}
@@ -210,12 +210,12 @@ type template struct {
 	parts    []*Program
 }
 
-func (t template) eval(env *Env, budget *int) (any, error) {
+func (t template) eval(env *Env, used *usage) (any, error) {
 	var out []byte
 	for i, s := range t.segments {
 		piece := s.Text
 		if s.IsExpr {
-			v, err := t.parts[i].Eval(env)
+			v, err := t.parts[i].eval(env, used)
 			if err != nil {
 				return nil, err
 			}
@@ -223,7 +223,7 @@ func (t template) eval(env *Env, budget *int) (any, error) {
 				return nil, t.parts[i].locate(failf(0, "%s", err))
 			}
 		}
-		if *budget -= len(piece); *budget < 0 {
+		if used.memory += len(piece); used.memory > MaxMemory {
 			return nil, t.first().locate(failf(0, "the value is too large: over %d MB", MaxMemory>>20))
 		}
 		out = append(out, piece...)
@@ -241,11 +241,10 @@ func (t template) first() *Program {
 	return &Program{}
 }
 
-// Eval works the value out. All of its texts together may take as much memory
-// as one expression. The error is an *Error; its place is in the wrong text.
+// Eval works the value out. All of its expressions together have the limits of
+// one evaluation. The error is an *Error; its place is in the wrong text.
 func (v *Value) Eval(env *Env) (any, error) {
-	budget := MaxMemory
-	return v.eval(env, &budget)
+	return v.eval(env, &usage{})
 }
 
 // Text works the value out and writes it as text, as if it stood inside longer
