@@ -17,7 +17,7 @@ type Config struct {
 	People     map[string]PersonConfig `yaml:"people" doc:"Who may sign in, by name."`
 	Groups     map[string]GroupConfig  `yaml:"groups" doc:"Groups of people, for group:… in playbooks."`
 	Roles      map[string]RoleConfig   `yaml:"roles" doc:"Roles beside the built-in ones, or in their place."`
-	OnCall     map[string][]string     `yaml:"on_call" doc:"Who answers for on-call:… in playbooks now."`
+	OnCall     map[string]auth.Duty    `yaml:"on_call" doc:"Who answers for on-call:… in playbooks: a list of people, or a mapping with turns and hours."`
 	Sources    map[string]SourceConfig `yaml:"sources" doc:"Where alerts come from, by name."`
 	Guard      GuardConfig             `yaml:"guard" doc:"What stands before every change."`
 	Connectors string                  `yaml:"connectors" doc:"A folder of connectors, beside and in place of the built-in ones. It is read again on change."`

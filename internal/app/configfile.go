@@ -140,7 +140,9 @@ func (c *Config) peopleProblems(t *troubles) {
 		among("permission", given, permissions, "roles", n, "permissions")
 	}
 	for _, n := range slices.Sorted(maps.Keys(c.OnCall)) {
-		among("person", c.OnCall[n], people, "on_call", n)
+		for _, what := range c.OnCall[n].Problems(people, groups, roles) {
+			t.add("name people, group:… or role:… that are there", what, "on_call", n)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding"
 	"reflect"
 	"strings"
 	"time"
@@ -17,6 +18,13 @@ func ShowConfig(c Config) map[string]any {
 func plainValue(v reflect.Value) any {
 	if d, ok := v.Interface().(time.Duration); ok {
 		return playbook.FormatDuration(d)
+	}
+	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
+		text, err := m.MarshalText()
+		if err != nil || len(text) == 0 {
+			return nil
+		}
+		return string(text)
 	}
 	switch v.Kind() {
 	case reflect.Struct:

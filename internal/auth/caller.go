@@ -13,9 +13,9 @@ type Caller struct {
 	Name   string
 	Title  string
 	Roles  []string // with all that they include, sorted
-	Groups []string
-	OnCall []string
-	Token  string // the API token they came with, "" for a session
+	Groups []string // sorted
+	OnCall []string // the duties that they have now, sorted
+	Token  string   // the API token they came with, "" for a session
 
 	permissions map[Permission]bool
 }
@@ -61,3 +61,6 @@ func (c Caller) Is(ref string) bool {
 	}
 	return false
 }
+
+// IsAny tells whether any of the references names the caller.
+func (c Caller) IsAny(refs []string) bool { return slices.ContainsFunc(refs, c.Is) }

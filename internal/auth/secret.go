@@ -2,86 +2,16 @@ package auth
 
 import (
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
-
-	"golang.org/x/crypto/argon2"
+	"time"
 
 	"riposte/internal/fault"
 )
-
-// The cost of a password's hash: OWASP's first choice for argon2id (Password
-// Storage Cheat Sheet), 19 MiB and two passes.
-const (
-	memoryKiB = 19 * 1024
-	passes    = 2
-	keyBytes  = 32
-)
-
-// SaltBytes is how much randomness HashPassword wants.
-const SaltBytes = 16
-
-// MinPassword is the shortest password that is taken, in characters.
-const MinPassword = 12
-
-// MaxPassword bounds what is hashed, in bytes.
-const MaxPassword = 1024
-
-// HashPassword writes a password's argon2id hash in the PHC string format.
-func HashPassword(password string, salt []byte) string {
-	sum := argon2.IDKey([]byte(password), salt, passes, memoryKiB, 1, keyBytes)
-	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=1$%s$%s", argon2.Version, memoryKiB, passes, b64.EncodeToString(salt), b64.EncodeToString(sum))
-}
-
-// hashed is a PHC string taken apart.
-type hashed struct {
-	memory, passes uint32
-	threads        uint8
-	salt, sum      []byte
-}
-
-// CheckHash tells whether a text is a hash that CheckPassword understands:
-// fault.Invalid if not.
-func CheckHash(hash string) error {
-	_, err := parseHash(hash)
-	return err
-}
-
-// CheckPassword tells whether a password is the one that was hashed.
-func CheckPassword(hash, password string) bool {
-	h, err := parseHash(hash)
-	if err != nil || len(password) > MaxPassword {
-		return false
-	}
-	sum := argon2.IDKey([]byte(password), h.salt, h.passes, h.memory, h.threads, uint32(len(h.sum)))
-	return subtle.ConstantTimeCompare(sum, h.sum) == 1
-}
-
-func parseHash(s string) (h hashed, err error) {
-	bad := fmt.Errorf("a password hash has the form $argon2id$v=19$m=…,t=…,p=…$salt$hash; riposte config password makes one: %w", fault.Invalid)
-	parts := strings.Split(s, "$")
-	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
-		return h, bad
-	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &h.memory, &h.passes, &h.threads); err != nil {
-		return h, bad
-	}
-	if h.salt, err = base64.RawStdEncoding.DecodeString(parts[4]); err != nil {
-		return h, bad
-	}
-	if h.sum, err = base64.RawStdEncoding.DecodeString(parts[5]); err != nil {
-		return h, bad
-	}
-	// The bounds keep a wrong hash from costing the server its memory.
-	if h.memory < 8 || h.memory > 1<<20 || h.passes < 1 || h.passes > 64 || h.threads < 1 || len(h.salt) < 8 || len(h.sum) < 16 || len(h.sum) > 128 {
-		return h, bad
-	}
-	return h, nil
-}
 
 // tokenPrefix lets people and secret scanners see what a text is.
 const tokenPrefix = "rip_"
@@ -89,14 +19,82 @@ const tokenPrefix = "rip_"
 // SecretBytes is how much randomness Secret wants.
 const SecretBytes = 32
 
-// Secret writes random bytes as the secret of an API token.
+// Secret writes random bytes as the secret of an API token or a session.
 func Secret(random []byte) string {
 	return tokenPrefix + base64.RawURLEncoding.EncodeToString(random)
 }
 
+// NewSecret draws the secret of an API token or a session.
+func NewSecret(random io.Reader) (string, error) {
+	b := make([]byte, SecretBytes)
+	if _, err := io.ReadFull(random, b); err != nil {
+		return "", fmt.Errorf("draw a secret: %w", err)
+	}
+	return Secret(b), nil
+}
+
+// ParseSecret tells whether a text can be a secret at all: fault.Invalid if not,
+// such as one that was cut off when it was copied. The message never holds it.
+func ParseSecret(s string) error {
+	rest, ok := strings.CutPrefix(s, tokenPrefix)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(rest)
+	if !ok || err != nil || len(b) != SecretBytes {
+		return fmt.Errorf("this is no token: it begins with %s and has %d letters, digits, - and _ after it; was it cut off?: %w",
+			tokenPrefix, base64.RawURLEncoding.EncodedLen(SecretBytes), fault.Invalid)
+	}
+	return nil
+}
+
 // HashSecret gives what is stored of a token or session: 32 random bytes need no
-// slow hash.
+// slow hash, and finding one by its hash leaks nothing by the time it takes.
 func HashSecret(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])
+}
+
+// Token is an API token as it is stored.
+type Token struct {
+	Name    string       `json:"name"`  // what its owner calls it
+	Owner   string       `json:"owner"` // a person
+	Hash    string       `json:"-"`     // HashSecret
+	Only    []Permission `json:"only,omitempty"`
+	Created time.Time    `json:"created"`
+	Expires time.Time    `json:"expires,omitzero"` // zero: never
+	Revoked bool         `json:"revoked,omitempty"`
+}
+
+// Check looks at a token that is about to be made: fault.Invalid where it could
+// do more than its owner, or is dead already.
+func (t Token) Check(owner Caller, at time.Time) error {
+	if t.Name == "" {
+		return fmt.Errorf("a token needs a name, so that its owner knows it again: %w", fault.Invalid)
+	}
+	if !t.Expires.IsZero() && !t.Expires.After(at) {
+		return fmt.Errorf("token %s: it expires at %s, which is over: %w", t.Name, t.Expires.Format(time.RFC3339), fault.Invalid)
+	}
+	for _, p := range t.Only {
+		switch {
+		case !known(p):
+			return fmt.Errorf("token %s: there is no permission %q; there are %s: %w", t.Name, p, join(Permissions()), fault.Invalid)
+		case !owner.May(p):
+			return fmt.Errorf("token %s: %s does not have the permission %s and cannot give it away: %w", t.Name, owner.Name, p, fault.Invalid)
+		}
+	}
+	return nil
+}
+
+// Caller gives who comes with the token: its owner, held to what the token was
+// made for. ok is false for a token that is revoked or over, and for an owner
+// that is gone or disabled.
+func (t Token) Caller(d *Directory, at time.Time) (c Caller, ok bool) {
+	if t.Revoked || !t.Expires.IsZero() && !at.Before(t.Expires) {
+		return Caller{}, false
+	}
+	c, ok = d.Caller(t.Owner, at)
+	if !ok {
+		return Caller{}, false
+	}
+	c = c.Within(slices.Clone(t.Only))
+	c.Token = t.Name
+	return c, true
 }
