@@ -43,6 +43,7 @@ var layout = []struct {
 }{
 	{"internal/fault", word, "the error kinds callers branch on"},
 	{"internal/id", word, "how IDs are written"},
+	{"internal/strictyaml", word, "YAML as we want it, with places"},
 	{"internal/observable", word, "values seen"},
 	{"internal/expr", word, "expressions"},
 	{"internal/strictyaml", word, "YAML as we want it written"},
@@ -56,6 +57,7 @@ var layout = []struct {
 	{"internal/triage", rule, "alert to decision"},
 	{"playbook", rule, "the language"},
 	{"internal/run", rule, "the interpreter"},
+	{"internal/rehearse", rule, "a playbook's own tests, in virtual time"},
 	{"internal/guard", rule, "what stands before a change"},
 	{"internal/cases", rule, "case, tasks, timeline"},
 	{"internal/report", rule, "figures from timelines"},
