@@ -1,8 +1,12 @@
 package connector
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+
+	"riposte/internal/expr"
+	"riposte/internal/fault"
 )
 
 // Properties gives the fields that an object schema declares, each a schema.
@@ -61,3 +65,17 @@ func (s Schema) WithDefaults(values map[string]any) map[string]any {
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// UnmarshalJSON keeps whole numbers whole.
+func (s *Schema) UnmarshalJSON(b []byte) error {
+	v, err := expr.DecodeJSON(b)
+	if err != nil {
+		return err
+	}
+	m, ok := v.(map[string]any)
+	if !ok && v != nil {
+		return fmt.Errorf("a schema is an object: %w", fault.Invalid)
+	}
+	*s = m
+	return nil
+}
