@@ -187,7 +187,7 @@ func (d *directory) leave(c *call) reply {
 		group := c.PathValue("group")
 		i := slices.Index(a.Groups, group)
 		if i < 0 {
-			return notFound("member of "+group, a.Login)
+			return failure(http.StatusNotFound, "not_a_member", a.Login+" is not in "+group)
 		}
 		a.Groups = slices.Delete(a.Groups, i, i+1)
 		return did(http.StatusOK, a.copy(), "leave "+group, a.Login)

@@ -64,6 +64,7 @@ func (r *reputation) routes() map[string]handler {
 		"GET /v3/domain/{value}": r.domain,
 		"GET /v3/hash/{value}":   r.hash,
 		"GET /v3/url":            r.url,
+		"GET /v3/url/{value}":    r.url,
 	}
 }
 
@@ -114,9 +115,13 @@ func (r *reputation) hash(c *call) reply {
 	return r.look("hash", value)
 }
 
-// url judges an address by its host.
+// url judges an address by its host; it comes in the query or, escaped, in the
+// path.
 func (r *reputation) url(c *call) reply {
-	value := c.URL.Query().Get("url")
+	value := c.PathValue("value")
+	if value == "" {
+		value = c.URL.Query().Get("url")
+	}
 	_, rest, found := strings.Cut(value, "://")
 	if !found {
 		return failure(400, "invalid", "expected a URL")

@@ -169,7 +169,7 @@ func TestProductsBehaveAsTheirKindDoes(t *testing.T) {
 			{"PUT", "/v1/groups/suspended/members/bob", "", 200, `"suspended"`},
 			{"GET", "/v1/users?group=suspended", "", 200, `"total":1`},
 			{"DELETE", "/v1/groups/suspended/members/bob", "", 200, `"sales"`},
-			{"DELETE", "/v1/groups/suspended/members/bob", "", 404, "not_found"},
+			{"DELETE", "/v1/groups/suspended/members/bob", "", 404, "not_a_member"},
 		}},
 		{"reputation knows the attack and nothing bad of others", func(p *Products) *Product { return p.Reputation }, []step{
 			{"GET", "/v3/ip/203.0.113.66", "", 200, `"score":100`},
@@ -178,6 +178,7 @@ func TestProductsBehaveAsTheirKindDoes(t *testing.T) {
 			{"GET", "/v3/domain/Login.Invoice-Update.example", "", 200, `"verdict":"malicious"`},
 			{"GET", "/v3/hash/" + malware, "", 200, `"score":100`},
 			{"GET", "/v3/url?url=http://user@login.invoice-update.example:80/verify", "", 200, `"score":98`},
+			{"GET", "/v3/url/http%3A%2F%2Flogin.invoice-update.example%2Fverify", "", 200, `"score":98`},
 			{"GET", "/v3/ip/300.1.1.1", "", 400, "invalid"},
 			{"GET", "/v3/hash/zz", "", 400, "invalid"},
 			{"GET", "/v3/nothing", "", 404, ""},
