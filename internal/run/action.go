@@ -101,6 +101,9 @@ func (s *State) checked(a *activation, c *CheckResult) {
 		return
 	}
 	k := a.call
+	if a.Phase == calling { // the guard looked again: this attempt has not begun
+		k.Attempt--
+	}
 	again := k.Approved && c.Hash == k.Hash && len(c.Asks) == 0
 	k.Hash, k.Targets = c.Hash, c.Targets
 	if c.Action != "" {

@@ -102,6 +102,7 @@ type activation struct {
 	WakeAt   time.Time `json:"wake_at,omitzero"` // of Main, when it is a timer
 	Begun    bool      `json:"begun,omitempty"`  // the call has left
 	Saved    *outcome  `json:"saved,omitempty"`  // what a handler or an undo handles
+	Shown    Status    `json:"shown,omitempty"`  // the status last reported
 
 	// Loops.
 	Items   []any    `json:"items,omitempty"`

@@ -24,6 +24,10 @@ func (s *State) changed(a *activation, r *result, st Status) {
 	if r == nil {
 		r = a.res
 	}
+	if st == Running && a.Shown == Running {
+		return
+	}
+	a.Shown = st
 	s.changes = append(s.changes, Change{Act: a.ID, Node: a.Node, Status: st, At: s.now, frame: a.scope.frame, res: r, plan: s.plan})
 }
 
