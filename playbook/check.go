@@ -59,11 +59,12 @@ func Check(file string, src []byte, opt Options) (*Checked, []Diagnostic) {
 		return nil, r.sorted()
 	}
 	c := &checker{
-		p: p, opt: opt, r: r,
+		p: p, opt: opt, r: r, broken: HasErrors(r.all),
 		out: &Checked{
 			Playbook: p, programs: map[*node]*expr.Program{}, values: map[*node]*expr.Value{}, facts: map[*Step]*facts{},
 		},
 		steps: map[string]*Step{}, types: map[string]expr.Type{},
+		schemas:   map[uintptr]*compiledSchema{},
 		usedSteps: map[string]bool{}, usedInputs: map[string]bool{}, usedVars: map[string]bool{},
 	}
 	c.check()
@@ -74,16 +75,21 @@ func Check(file string, src []byte, opt Options) (*Checked, []Diagnostic) {
 
 // checker is one check of one file.
 type checker struct {
-	p     *Playbook
-	opt   Options
-	r     *reporter
-	out   *Checked
-	base  *expr.Scope          // the roots that are there everywhere in a run
-	steps map[string]*Step     // by id
-	types map[string]expr.Type // of steps.<id>
-	vars  map[string]expr.Type
+	p   *Playbook
+	opt Options
+	r   *reporter
+	// broken tells that the file breaks the grammar: some of it is not in the
+	// tree, so what seems unused may be used there.
+	broken bool
+	out    *Checked
+	base   *expr.Scope          // the roots that are there everywhere in a run
+	steps  map[string]*Step     // by id
+	types  map[string]expr.Type // of steps.<id>
+	vars   map[string]expr.Type
 
 	usedSteps, usedInputs, usedVars map[string]bool
+
+	schemas map[uintptr]*compiledSchema // by the mapping they were made of
 }
 
 // where is what the checker knows about a place in the playbook.
@@ -119,7 +125,7 @@ func (c *checker) check() {
 	start := where{seen: map[string]bool{}, deadline: c.p.Timeout.Set(), handled: c.p.OnError != nil}
 	c.triggers()
 	c.list(c.p.Steps, start)
-	end := where{all: true, deadline: start.deadline}
+	end := where{all: true, deadline: start.deadline, handled: true}
 	if c.p.OnError != nil {
 		c.list(c.p.OnError.Do, end.with(binding{"error", errorType(true)}))
 	}
@@ -129,7 +135,9 @@ func (c *checker) check() {
 	end.finally = true
 	c.list(c.p.Finally, end)
 	c.tests()
-	c.findings()
+	if !c.broken {
+		c.findings()
+	}
 	c.accept()
 }
 
@@ -252,6 +260,7 @@ func (c *checker) expr(t Text, w where, want expr.Type) *expr.Program {
 	p, err := expr.Compile(t.node.text, c.scope(w), want)
 	if err != nil {
 		c.exprError(t.node, err)
+		c.mentions(t.node.text)
 		return nil
 	}
 	c.out.programs[t.node] = p
@@ -267,7 +276,42 @@ func (c *checker) exprError(n *node, err error) {
 		c.r.errorf(n.at, "%s", err)
 		return
 	}
+	if severityWord.MatchString(n.text) && strings.Contains(e.Message, "cannot stand between") {
+		e = &expr.Error{Offset: e.Offset, Message: e.Message, Hint: "a severity is a number: 1 informational, 2 low, 3 medium, 4 high, 5 critical"}
+	}
 	c.r.errorf(n.place(e.Offset), "%s", e.Error())
+}
+
+var severityWord = regexp.MustCompile(`severity.*["'](informational|low|medium|high|critical)["']`)
+
+// textErrors reports what is wrong with each expression of a text.
+func (c *checker) textErrors(n *node, first *expr.Error, s *expr.Scope) {
+	c.mentions(n.text)
+	segments, err := expr.SplitTemplate(n.text)
+	before := len(c.r.all)
+	for _, segment := range segments {
+		if err != nil || !segment.IsExpr {
+			continue
+		}
+		var e *expr.Error
+		if _, err := expr.Compile(segment.Text, s, expr.Any()); errors.As(err, &e) {
+			c.exprError(n, &expr.Error{Offset: e.Offset + segment.Offset, Message: e.Message, Hint: e.Hint})
+		}
+	}
+	if len(c.r.all) == before {
+		c.exprError(n, first)
+	}
+}
+
+var mentioned = regexp.MustCompile(`\b(steps|inputs|vars)\s*\??\.\s*([a-z][a-z0-9_]*)`)
+
+// mentions counts what a wrong expression names as used: it must not be
+// reported as unused on top.
+func (c *checker) mentions(text string) {
+	used := map[string]map[string]bool{"steps": c.usedSteps, "inputs": c.usedInputs, "vars": c.usedVars}
+	for _, m := range mentioned.FindAllStringSubmatch(text, -1) {
+		used[m[1]][m[2]] = true
+	}
 }
 
 // value compiles a value and reports what is wrong with it.
@@ -275,11 +319,15 @@ func (c *checker) value(d Data, w where, want expr.Type) *expr.Value {
 	if !d.Set() {
 		return nil
 	}
-	v, err := expr.CompileValue(d.Value, c.scope(w), func(path []any, e *expr.Error) error {
-		c.exprError(d.node.descend(path), e)
+	scope := c.scope(w)
+	v, err := expr.CompileValue(d.Value, scope, func(path []any, e *expr.Error) error {
+		c.textErrors(d.node.descend(path), e, scope)
 		return e
 	})
 	if err != nil {
+		for _, leaf := range d.node.leaves() {
+			c.mentions(leaf.text)
+		}
 		return nil
 	}
 	if wrong := v.Type().Fits(want); wrong != "" {

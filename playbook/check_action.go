@@ -62,7 +62,7 @@ func (c *checker) find(name Text) (spec *connector.Action, capability, loaded bo
 
 func (c *checker) findCapability(name Text) (*connector.Action, bool, bool) {
 	if c.opt.Catalog == nil {
-		c.finding(name.Pos, codeNotLoaded, "no connector is loaded that offers %s; its inputs and outputs are not checked and it counts as change", name.Value)
+		c.finding(name.Pos, CodeNotLoaded, "no connector is loaded that offers %s; its inputs and outputs are not checked and it counts as change", name.Value)
 		return nil, true, false
 	}
 	if spec := c.opt.Catalog.Capability(name.Value); spec != nil {
@@ -77,7 +77,7 @@ func (c *checker) notLoaded(name Text, prefix string) {
 	if c.opt.Catalog != nil {
 		hint = didYouMean(prefix, c.opt.Catalog.Connectors())
 	}
-	c.finding(name.Pos, codeNotLoaded, "connector %s is not loaded; the inputs and outputs of %s are not checked and it counts as change%s", prefix, name.Value, hint)
+	c.finding(name.Pos, CodeNotLoaded, "connector %s is not loaded; the inputs and outputs of %s are not checked and it counts as change%s", prefix, name.Value, hint)
 }
 
 // orKnown suggests a word, or lists what is known where that is short.
@@ -118,7 +118,7 @@ func (c *checker) callee(name Text, version int) *Signature {
 			return sig
 		}
 	}
-	c.finding(name.Pos, codeNotLoaded, "playbook %s is not loaded; its inputs and outputs are not checked and it counts as change", name.Value)
+	c.finding(name.Pos, CodeNotLoaded, "playbook %s is not loaded; its inputs and outputs are not checked and it counts as change", name.Value)
 	return nil
 }
 

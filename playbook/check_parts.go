@@ -23,7 +23,7 @@ func (c *checker) identity() {
 		return
 	}
 	if want, base := c.p.ID.Value+".playbook.yaml", filepath.Base(c.p.File); base != want {
-		c.finding(c.p.ID.Pos, codeFileName, "the file is named %s; expected %s, after the playbook's id", base, want)
+		c.finding(c.p.ID.Pos, CodeFileName, "the file is named %s; expected %s, after the playbook's id", base, want)
 	}
 }
 
@@ -40,6 +40,8 @@ func (c *checker) triggers() {
 		switch t.Kind {
 		case OnSchedule:
 			c.cron(t)
+		case OnManual:
+			c.roles(t)
 		}
 	}
 }
@@ -107,7 +109,19 @@ func (c *checker) unfilled(t *TriggerText) {
 			c.r.errorf(t.Pos, "a schedule cannot fill the input %q; expected it under with beside the trigger, or a default", in.Name)
 			continue
 		}
-		c.finding(t.Pos, codeUnfilled, "%s has no field %q to fill the input of that name, so such a start is refused; give it under with beside the trigger, or a default", article(string(t.Kind)), in.Name)
+		c.finding(t.Pos, CodeUnfilledInput, "%s has no field %q to fill the input of that name, so such a start is refused; give it under with beside the trigger, or a default", article(string(t.Kind)), in.Name)
+	}
+}
+
+// roles reports roles that may start the playbook and that nobody has.
+func (c *checker) roles(t *TriggerText) {
+	for _, role := range t.Roles {
+		if c.opt.People == nil {
+			return
+		}
+		if _, ok := c.opt.People("role:" + role.Value); !ok {
+			c.finding(role.Pos, CodeNobodyStarts, "there is no role %q, so nobody may start it so; name a role that people have", role.Value)
+		}
 	}
 }
 

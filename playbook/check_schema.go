@@ -2,8 +2,10 @@ package playbook
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"riposte/connector"
 	"riposte/internal/expr"
@@ -13,40 +15,18 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 
 // schema compiles a JSON Schema of the file and reports what is wrong with it.
 func (c *checker) schema(d Data, schema map[string]any) *compiledSchema {
+	if !c.schemaWords(d.node) {
+		return nil
+	}
 	compiled, wrong := compileSchema(schema)
 	for _, p := range wrong {
-		c.r.errorf(d.node.follow(p.path), "not a JSON Schema: %s", p.message)
+		c.r.errorf(d.node.follow(p.path).at, "%s %s; a JSON Schema was expected", dotted("the schema", p.path), p.message)
 	}
-	c.formats(d.node)
 	return compiled
 }
 
-// formats refuses formats that nothing checks: a typing mistake there would let
-// everything through.
-func (c *checker) formats(n *node) {
-	for _, p := range n.pairs {
-		known := append(slices.Clone(Formats), schemaFormats...)
-		if p.key.text == "format" && p.value.isText() && !slices.Contains(known, p.value.text) {
-			c.r.errorf(p.value.at, "unknown format %q%s", p.value.text, orFormats(p.value.text, known))
-		}
-		if p.key.text != "default" && p.key.text != "enum" && p.key.text != "const" && p.key.text != "examples" {
-			c.formats(p.value)
-		}
-	}
-	for _, item := range n.items {
-		c.formats(item)
-	}
-}
-
-func orFormats(word string, known []string) string {
-	if hint := didYouMean(word, known); hint != "" {
-		return hint
-	}
-	return "; expected " + anyOf(Formats)
-}
-
 // follow finds the place of an instance location.
-func (n *node) follow(path []string) Pos {
+func (n *node) follow(path []string) *node {
 	for _, part := range path {
 		var next *node
 		if i, err := strconv.Atoi(part); err == nil && n.kind == listNode && i < len(n.items) {
@@ -59,7 +39,7 @@ func (n *node) follow(path []string) Pos {
 		}
 		n = next
 	}
-	return n.at
+	return n
 }
 
 // fitsSchema holds a literal value against a schema.
@@ -68,16 +48,33 @@ func (c *checker) fitsSchema(d Data, schema any, what string) {
 	if !ok {
 		return
 	}
-	compiled, _ := compileSchema(m)
-	if compiled == nil {
-		return
+	if compiled := c.compiled(m); compiled != nil {
+		c.fitsCompiled(d.node, d.Value, compiled, what)
 	}
-	c.fitsCompiled(d.node, d.Value, compiled, what)
+}
+
+// compiled compiles a schema once for each mapping: steps that use the same
+// action share its inputs. nil means that it is no schema.
+func (c *checker) compiled(schema map[string]any) *compiledSchema {
+	key := reflect.ValueOf(schema).Pointer()
+	s, ok := c.schemas[key]
+	if !ok {
+		s, _ = compileSchema(schema)
+		c.schemas[key] = s
+	}
+	return s
 }
 
 func (c *checker) fitsCompiled(n *node, v any, compiled *compiledSchema, what string) {
 	for _, p := range compiled.check(v) {
-		c.r.errorf(n.follow(p.path), "%s: %s", dotted(what, p.path), p.message)
+		at := n.follow(p.path)
+		message := p.message
+		if at.isScalar() { // show the value itself, not only its type
+			for _, t := range typeNames {
+				message = strings.Replace(message, "is "+t+";", "is "+at.describe()+";", 1)
+			}
+		}
+		c.r.errorf(at.at, "%s %s", dotted(what, p.path), message)
 	}
 }
 
@@ -94,10 +91,12 @@ func (c *checker) checkInput(e Entry, in Input) {
 		return
 	}
 	compiled := c.schema(e.Value, in.Schema)
+	if compiled != nil {
+		c.out.inputs[len(c.out.inputs)-1].compiled = compiled
+	}
 	if compiled == nil || !in.HasDefault {
 		return
 	}
-	c.out.inputs[len(c.out.inputs)-1].compiled = compiled
 	c.fitsCompiled(e.Value.node.value("default"), in.Default, compiled, "the default of "+e.Name)
 }
 

@@ -87,6 +87,7 @@ func (c *checker) verb(s *Step, w where) map[string]bool {
 		c.duration(s.Head, w)
 		c.expr(s.Until, w, expr.Bool())
 		c.duration(s.Every, w)
+		c.noDeadline(s, w)
 	case Stop:
 		c.template(s.Reason, w)
 		if w.finally {
@@ -142,6 +143,7 @@ var reserved = map[string]bool{
 func (c *checker) ask(s *Step, w where) {
 	c.template(s.Head, w)
 	c.people(s.To, w)
+	c.reachable(s.To, CodeNobodyAnswers)
 	c.duration(s.Within, w)
 	seen := map[string]bool{}
 	for _, o := range s.Options {
@@ -189,7 +191,7 @@ func (c *checker) set(s *Step, w where) {
 			continue
 		}
 		if wrong := v.Type().Fits(t); wrong != "" {
-			c.r.errorf(e.Value.Pos, "vars.%s: %s, the type of its first value", e.Name, wrong)
+			c.r.errorf(e.Value.Pos, "vars.%s is %s, as its first value says; got %s", e.Name, article(t.NonNil().String()), article(v.Type().String()))
 		}
 	}
 }
@@ -216,6 +218,7 @@ func (c *checker) guarded(s *Step, w where) {
 	gave := w.with(binding{"output", f.output.Nullable()}, binding{"error", errorType(false).Nullable()})
 	c.retry(s, f, gave)
 	c.undo(s, f, gave)
+	c.risks(s, f, w)
 }
 
 func (c *checker) retry(s *Step, f *facts, w where) {
@@ -223,7 +226,7 @@ func (c *checker) retry(s *Step, f *facts, w where) {
 	if r == nil {
 		return
 	}
-	if f.spec != nil && f.spec.Idempotency == connector.None && f.spec.Impact > connector.Read {
+	if f.spec != nil && f.spec.Idempotency == connector.None && f.impact > connector.Read {
 		c.r.errorf(s.node.pair("retry").key.at, "retry on %s, which must not be called twice (idempotency none); expected no retry", s.Head.Value)
 	}
 	c.duration(r.Every, w)
@@ -236,6 +239,7 @@ func (c *checker) approval(a *ApprovalText, w where) {
 		return
 	}
 	c.people(a.By, w)
+	c.canApprove(a)
 	if p := c.expr(a.Need, w, expr.Int()); p != nil {
 		// A plan keeps it as a value: need may be written as a number or as an
 		// expression, with or without ${{ }}.
@@ -256,7 +260,7 @@ func (c *checker) people(d Data, w where) {
 	}
 	t := v.Type()
 	if t.Fits(expr.Text()) != "" && t.Fits(expr.List(expr.Text())) != "" {
-		c.r.errorf(d.Pos, "people are %s; expected a text or a list of texts", t)
+		c.r.errorf(d.Pos, "people are %s; expected a text or a list of texts", article(t.String()))
 	}
 }
 
@@ -272,5 +276,7 @@ func (c *checker) duration(t Text, w where) {
 	}
 	if wrong := v.Type().Fits(expr.Text()); wrong != "" {
 		c.r.errorf(t.Pos, "a duration: %s; expected a text such as \"7d\"", wrong)
+		return
 	}
+	c.openDuration(t, v)
 }

@@ -77,7 +77,12 @@ func (c *compiler) compile() *Plan {
 func (c *compiler) hash() string {
 	h := sha256.New()
 	h.Write([]byte(c.p.src.text))
+	seen := map[*connector.Action]bool{}
 	for _, spec := range c.specs {
+		if seen[spec] {
+			continue
+		}
+		seen[spec] = true
 		b, err := json.Marshal(spec)
 		if err != nil { // a decoded manifest always marshals
 			b = []byte(spec.Name() + spec.Version)

@@ -79,6 +79,8 @@ func (n *node) isText() bool {
 	return n.kind == scalarNode && ok
 }
 
+func (n *node) isScalar() bool { return n.kind == scalarNode }
+
 // isNull tells whether nothing (or null) was written.
 func (n *node) isNull() bool { return n.kind == scalarNode && n.data == nil }
 
@@ -139,14 +141,14 @@ func readNodes(src *source, r *reporter) *node {
 		r.errorf(Pos{1, 1}, "the file is empty; a playbook begins with playbook: and its id")
 		return nil
 	} else if err != nil {
-		reportYAML(err, r)
+		reportYAML(err, src, r)
 		return nil
 	}
 	if err := loader.Load(&next); err == nil {
 		r.errorf(Pos{next.Line, next.Column}, "a second document begins here; a file holds one playbook")
 		return nil
 	} else if !errors.Is(err, io.EOF) {
-		reportYAML(err, r)
+		reportYAML(err, src, r)
 		return nil
 	}
 	c := converter{src: src, r: r}
@@ -158,7 +160,7 @@ func readNodes(src *source, r *reporter) *node {
 }
 
 // reportYAML turns the library's error into a diagnostic.
-func reportYAML(err error, r *reporter) {
+func reportYAML(err error, src *source, r *reporter) {
 	var le *yaml.LoadError
 	if !errors.As(err, &le) {
 		r.errorf(Pos{1, 1}, "not YAML: %s", err)
@@ -168,14 +170,23 @@ func reportYAML(err error, r *reporter) {
 		r.errorf(Pos{le.Mark.Line, le.Mark.Column}, "an alias (*); write the value out, playbooks have no anchors or aliases")
 		return
 	}
-	message := le.Message
+	message, mark := le.Message, le.Mark
+	at := src.offset(Pos{mark.Line, mark.Column})
+	if at < len(src.text) && src.text[at] == '\t' {
+		r.errorf(Pos{mark.Line, mark.Column}, "not YAML: a tab; indent with blanks")
+		return
+	}
+	if strings.Contains(message, "unexpected end of stream") && le.ContextMark.Line > 0 {
+		r.errorf(Pos{le.ContextMark.Line, le.ContextMark.Column}, "not YAML: nothing ends what begins here; a closing quote or bracket was expected")
+		return
+	}
 	if le.ContextMsg != "" {
 		message += " " + le.ContextMsg
 		if le.ContextMark.Line > 0 && le.ContextMark.Line != le.Mark.Line {
 			message += fmt.Sprintf(" that begins in line %d", le.ContextMark.Line)
 		}
 	}
-	r.errorf(Pos{le.Mark.Line, le.Mark.Column}, "not YAML: %s%s", message, yamlRemedy(le.Message))
+	r.errorf(Pos{mark.Line, mark.Column}, "not YAML: %s%s", message, yamlRemedy(le.Message))
 }
 
 // yamlRemedy says what usually helps against an error of the YAML library.
@@ -183,14 +194,10 @@ func yamlRemedy(message string) string {
 	switch {
 	case strings.Contains(message, "mapping values are not allowed"):
 		return "; a text with \": \" in it needs quotes, and keys of one mapping the same indentation"
-	case strings.Contains(message, "tab"):
-		return "; indent with blanks"
 	case strings.Contains(message, "did not find expected ',' or"):
 		return "; a text with { } [ ] or , in it needs quotes inside { } and [ ]"
 	case strings.Contains(message, "did not find expected key"), strings.Contains(message, "did not find expected '-'"):
 		return "; keys of one mapping and entries of one list need the same indentation"
-	case strings.Contains(message, "unexpected end of stream"):
-		return "; a closing quote or bracket was expected"
 	case strings.Contains(message, "cannot start any token"):
 		return "; a text that begins with this character needs quotes"
 	case strings.Contains(message, "escape"):

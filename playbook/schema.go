@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 
 	"riposte/internal/fault"
 )
@@ -49,7 +47,7 @@ type compiledSchema struct{ schema *jsonschema.Schema }
 // problem is what is wrong with a value: where in it, and what.
 type problem struct {
 	path    []string
-	message string
+	message string // follows the name of what is wrong: "is 5; expected a text"
 }
 
 const schemaURL = "playbook:schema"
@@ -69,7 +67,7 @@ func compileSchema(schema map[string]any) (*compiledSchema, []problem) {
 		}})
 	}
 	if err := c.AddResource(schemaURL, schema); err != nil {
-		return nil, []problem{{message: err.Error()}}
+		return nil, []problem{{message: "is wrong: " + err.Error()}}
 	}
 	compiled, err := c.Compile(schemaURL)
 	if err == nil {
@@ -79,7 +77,10 @@ func compileSchema(schema map[string]any) (*compiledSchema, []problem) {
 	if bad := (*jsonschema.SchemaValidationError)(nil); errors.As(err, &bad) && errors.As(bad.Err, &invalid) {
 		return nil, problems(invalid)
 	}
-	return nil, []problem{{message: strings.ReplaceAll(err.Error(), schemaURL, "")}}
+	if strings.Contains(err.Error(), "failing loading") {
+		return nil, []problem{{message: "has a $ref that leads out of the file; expected one that begins with #"}}
+	}
+	return nil, []problem{{message: "is wrong: " + strings.ReplaceAll(err.Error(), schemaURL, "")}}
 }
 
 // check holds a value against the schema.
@@ -92,13 +93,13 @@ func (s *compiledSchema) check(v any) []problem {
 	case errors.As(err, &invalid):
 		return problems(invalid)
 	}
-	return []problem{{message: err.Error()}}
+	return []problem{{message: "is wrong: " + err.Error()}}
 }
 
 // problems lists the innermost causes, which say what is wrong.
 func problems(e *jsonschema.ValidationError) []problem {
 	if len(e.Causes) == 0 {
-		return []problem{{path: e.InstanceLocation, message: e.ErrorKind.LocalizedString(message.NewPrinter(language.English))}}
+		return []problem{{path: e.InstanceLocation, message: explain(e.ErrorKind)}}
 	}
 	var all []problem
 	for _, cause := range e.Causes {
@@ -152,7 +153,7 @@ func (in Input) wrong(v any) []string {
 	}
 	var all []string
 	for _, p := range compiled.check(v) {
-		all = append(all, strings.Join(append([]string{in.Name}, p.path...), ".")+": "+p.message)
+		all = append(all, strings.Join(append([]string{in.Name}, p.path...), ".")+" "+p.message)
 	}
 	return all
 }
