@@ -101,6 +101,16 @@ func (s *State) checked(a *activation, c *CheckResult) {
 		return
 	}
 	k := a.call
+	if c.Temporary {
+		if a.Phase == checking { // an attempt that ended before its call
+			k.Attempt++
+			a.res.Attempts = k.Attempt
+		}
+		s.conclude(a, &connector.Result{
+			Status: connector.Failed, Class: connector.Transient, Message: c.Message, Temporary: true, RetryAfter: c.RetryAfter,
+		})
+		return
+	}
 	if a.Phase == calling { // the guard looked again: this attempt has not begun
 		k.Attempt--
 	}
@@ -159,6 +169,9 @@ func (s *State) doing(a *activation, n *playbook.Node) *Do {
 		Connection: k.Connection, Inputs: k.Inputs, Impact: k.Impact,
 		Key:     fmt.Sprintf("%s/%d", s.start.Run, a.ID),
 		Timeout: s.attemptTimeout(a, n), Hash: k.Hash, Approved: k.Approved, Rate: c.Rate, RateKey: s.rateKey(n),
+	}
+	if k.Approved && k.Question != nil {
+		d.Agreed = k.Question.Asks
 	}
 	if !k.Polls {
 		return d

@@ -42,6 +42,7 @@ type Do struct {
 	Timeout    time.Duration  // of this attempt
 	Hash       string         // what was cleared or approved; "" if nothing was checked
 	Approved   bool           // people agreed to Hash
+	Agreed     []Quorum       // those of them, with Approved
 	Rate       *playbook.Rate // nil: none
 	RateKey    string         // playbook and step, over all versions
 }
@@ -75,6 +76,7 @@ type Question struct {
 	Until      time.Time          `json:"until,omitzero"` // zero: no end
 	Default    json.RawMessage    `json:"default,omitempty"`
 	Veto       bool               `json:"veto,omitempty"`
+	NotAuthor  bool               `json:"not_author,omitempty"` // whoever started the run may not answer
 	Action     string             `json:"action,omitempty"`
 	Connection string             `json:"connection,omitempty"`
 	Inputs     json.RawMessage    `json:"inputs,omitempty"`

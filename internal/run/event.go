@@ -119,6 +119,9 @@ type CheckResult struct {
 	Asks       []Quorum           `json:"asks,omitempty"` // who must agree; empty: nobody
 	Within     time.Duration      `json:"within,omitempty"`
 	Veto       bool               `json:"veto,omitempty"`       // silence is a yes
+	NotAuthor  bool               `json:"not_author,omitempty"` // whoever started the run may not approve it
+	Temporary  bool               `json:"temporary,omitempty"`  // not now: the step has a transient error, which retry may try again
+	RetryAfter time.Duration      `json:"retry_after,omitempty"`
 	Connection string             `json:"connection,omitempty"` // what the call is bound to
 	Action     string             `json:"action,omitempty"`     // the concrete connector.action where the step named a capability
 	Targets    []connector.Target `json:"targets,omitempty"`

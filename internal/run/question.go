@@ -95,7 +95,7 @@ func (s *State) approve(a *activation, c *CheckResult) {
 	n := s.node(a)
 	k := a.call
 	question := Question{
-		Kind: ForApproval, Asks: slices.Clone(c.Asks), Veto: c.Veto, Action: k.Name, Connection: k.Connection,
+		Kind: ForApproval, Asks: slices.Clone(c.Asks), Veto: c.Veto, NotAuthor: c.NotAuthor, Action: k.Name, Connection: k.Connection,
 		Targets: k.Targets, Rule: c.Rule, Hash: k.Hash,
 	}
 	within := c.Within
