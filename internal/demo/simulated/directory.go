@@ -178,7 +178,7 @@ func (d *directory) join(c *call) reply {
 			return ok(a.copy())
 		}
 		a.Groups = append(a.Groups, group)
-		return did(http.StatusOK, a.copy(), "join "+group, a.Login)
+		return did(http.StatusCreated, a.copy(), "join "+group, a.Login)
 	})
 }
 

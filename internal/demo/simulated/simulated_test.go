@@ -166,6 +166,7 @@ func TestProductsBehaveAsTheirKindDoes(t *testing.T) {
 			{"POST", "/v1/users/carol/revoke-sessions", "", 200, `"revoked":0`},
 		}},
 		{"group membership is a set", func(p *Products) *Product { return p.Directory }, []step{
+			{"PUT", "/v1/groups/suspended/members/bob", "", 201, `"suspended"`},
 			{"PUT", "/v1/groups/suspended/members/bob", "", 200, `"suspended"`},
 			{"GET", "/v1/users?group=suspended", "", 200, `"total":1`},
 			{"DELETE", "/v1/groups/suspended/members/bob", "", 200, `"sales"`},
