@@ -438,3 +438,38 @@ func TestConnectorsActInTheProducts(t *testing.T) {
 		})
 	}
 }
+
+func TestConnectorsAreNotFooledByAProductThatLies(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		fault  simulated.Fault
+		read   connector.Class // what a lookup says
+		change connector.Class // what a block says
+		status connector.Status
+	}{
+		{simulated.Fault{Kind: simulated.Broken, Status: 503}, connector.Transient, connector.Transient, connector.Failed},
+		{simulated.Fault{Kind: simulated.Garbage}, connector.BadAnswer, connector.BadAnswer, connector.Unknown},
+		{simulated.Fault{Kind: simulated.HTML}, connector.BadAnswer, connector.BadAnswer, connector.Unknown},
+		{simulated.Fault{Kind: simulated.Huge}, connector.BadAnswer, connector.BadAnswer, connector.Unknown},
+		{simulated.Fault{Kind: simulated.Lost}, connector.Transient, connector.UnknownOutcome, connector.Unknown},
+	}
+	for _, tt := range tests {
+		t.Run(string(tt.fault.Kind), func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "firewall-sim")
+			if err := b.product.SetFaults(tt.fault); err != nil {
+				t.Fatal(err)
+			}
+			if got := b.call(b.product.URL, "system", "k1", nil); got.Status != connector.Failed || got.Class != tt.read {
+				t.Errorf("a read: %s %s %q, want failed %s", got.Status, got.Class, got.Message, tt.read)
+			}
+			got := b.call(b.product.URL, "block_ip", "k2", with("ip", "198.51.100.23"))
+			if got.Status != tt.status || got.Class != tt.change {
+				t.Errorf("a change: %s %s %q, want %s %s", got.Status, got.Class, got.Message, tt.status, tt.change)
+			}
+			if changes := b.product.Status().Changes; (changes == 1) != (tt.fault.Kind == simulated.Lost) {
+				t.Errorf("%d changes were made", changes)
+			}
+		})
+	}
+}
