@@ -451,3 +451,31 @@ func (n *node) mention(root, name string) Pos {
 	}
 	return n.at
 }
+
+// StepFacts is what a check found out about a step, for those who show it.
+type StepFacts struct {
+	Impact  connector.Impact // of action and playbook steps; what counts
+	Changes bool             // the step is an action or playbook step, so Impact means something
+	Loaded  bool             // the action or playbook is there; else Impact is a guess
+	Undo    string           // the action or playbook that takes it back, "" if none
+	After   string           // when it is taken back by itself, "" if not
+}
+
+// Facts gives what is known about a step of the playbook.
+func (c *Checked) Facts(s *Step) StepFacts {
+	f := c.facts[s]
+	if f == nil || !s.guarded() {
+		return StepFacts{}
+	}
+	out := StepFacts{Impact: f.impact, Changes: true, Loaded: f.loaded}
+	switch {
+	case s.Undo != nil:
+		out.Undo, out.After = s.Undo.Action.Value+s.Undo.Playbook.Value, s.Undo.After.Value
+	case f.undo != nil:
+		out.Undo = f.undo.Name()
+	}
+	if out.Undo != "" && out.After == "" && f.spec != nil && f.spec.TTL > 0 {
+		out.After = FormatDuration(f.spec.TTL)
+	}
+	return out
+}
