@@ -144,7 +144,8 @@ type TakeBack struct {
 }
 
 // Drop says that what was asked for Act is no longer wanted: the call is
-// cancelled if it is a read, the question withdrawn, the timer forgotten, the
+// cancelled if it is a read, never made if it has not left yet (Finished with
+// class cancelled then answers it, unless it is a read), the question withdrawn, the timer forgotten, the
 // child run cancelled, what the guard reserved given back. N is 0 for
 // everything of Act.
 type Drop struct {

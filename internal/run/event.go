@@ -92,6 +92,7 @@ type Start struct {
 	Available map[string]bool `json:"available,omitempty"` // the answers to Plan.Available
 	From      ID              `json:"from,omitempty"`      // the run that this one retries
 	Given     []Given         `json:"given,omitempty"`     // results taken over from that run
+	Undoes    int64           `json:"undoes,omitempty"`    // the ledger entry that this one-step run takes back
 }
 
 // Parent is the step that called a run.

@@ -521,8 +521,9 @@ func (s *State) mustEnd(a *activation) bool {
 		return true
 	case a.Phase == calling && a.call.Polls, a.Phase == polling:
 		return s.callOff(a)
-	case a.Phase == calling:
-		return a.call.Impact > 0
+	case a.Phase == calling && a.call.Impact > 0:
+		s.do(&Drop{Act: a.ID, N: a.Main}) // if it has not left yet, it never will
+		return true
 	}
 	return false
 }

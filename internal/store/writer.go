@@ -218,7 +218,7 @@ var errAlone = errors.New("a job of the batch failed")
 func (d *DB) runAll(tx *Tx, b *batch, began time.Time) error {
 	for i := 0; i < len(b.jobs) || d.more(b, began); i++ {
 		tx.writes = 0
-		err := run(b.jobs[i], tx)
+		err := runJob(b.jobs[i], tx)
 		switch {
 		case tx.fatal != nil:
 			return tx.fatal
@@ -259,7 +259,7 @@ func (d *DB) runAlone(tx *Tx, b *batch) error {
 		if err := tx.conn.plain(tx.ctx, "SAVEPOINT job"); err != nil {
 			return err
 		}
-		err := run(j, tx)
+		err := runJob(j, tx)
 		if tx.fatal != nil {
 			return tx.fatal
 		}
@@ -287,9 +287,9 @@ func (d *DB) restart(tx *Tx) error {
 	return tx.conn.plain(ctx, beginWrite)
 }
 
-// run calls a job. One that panics fails like any other: the transaction must
+// runJob calls a job. One that panics fails like any other: the transaction must
 // end either way, and the others in it are not to blame.
-func run(j Job, tx *Tx) (err error) {
+func runJob(j Job, tx *Tx) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("a job of the store panicked: %v\n%s", p, debug.Stack())

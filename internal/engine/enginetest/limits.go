@@ -1,0 +1,3 @@
+package enginetest
+
+var limitTests = []test{}
