@@ -24,6 +24,9 @@ func (c *checker) action(at string, s *ActionSpec) {
 		c.template(at+"/serialize", s.Serialize, scopeOf("inputs", typeOfInputs(s.Inputs)))
 	}
 	if v := s.Verdict; v != nil {
+		if s.Outputs.Property("verdict") != nil {
+			c.errorf(at+"/outputs/properties/verdict", "rename it: the platform adds verdict with score, label and reliability", "the action %q has an output verdict and a verdict", s.ID)
+		}
 		scope := outputScope(s)
 		c.expression(at+"/verdict/score", v.Score, wantNumber, scope)
 		c.optional(at+"/verdict/label", v.Label, wantText, scope)

@@ -1,14 +1,12 @@
 package connector
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"riposte/internal/fault"
 	"riposte/internal/strictyaml"
@@ -201,22 +199,7 @@ func (m *Manifest) hinted(p Problem) Problem {
 	return p
 }
 
-// Invocation is a call made ready for a runtime: connection found, secrets
-// opened, inputs checked and complete.
-type Invocation struct {
-	Call       Call // Inputs have their defaults, and secrets are texts
-	Impact     Impact
-	Connection *Connection
-	Config     map[string]any    // with defaults
-	Secrets    map[string]string // opened; never leave the runtime but in the request
-	Now        time.Time
-	// Token waits for the connection's rate limit. A runtime calls it before each
-	// request but the first, such as for a further page. It may be nil.
-	Token func(ctx context.Context) error
-}
-
-// Runtime makes calls. Beside the Result, whose Output it leaves to the caller
-// to encode, it gives the output as a plain value.
-type Runtime interface {
-	Run(ctx context.Context, in *Invocation) (Result, any)
+// SecretID is what a sealed secret is bound to: it opens in no other place.
+func SecretID(tenant, connection, field string) string {
+	return "connection/" + tenant + "/" + connection + "/" + field
 }

@@ -117,6 +117,20 @@ type Call struct {
 	Inputs     map[string]any // checked against Action.Inputs; secrets are Secret values
 	Key        string         // the same for all attempts of one step: sent where idempotency is "key"
 	Deadline   time.Time
+	Origin     Origin
+}
+
+// Origin says on whose behalf a call is made. Handlers of built-in actions that
+// write into a run or a case need it.
+type Origin struct {
+	Tenant   string
+	Run      int64
+	Case     int64 // 0: none
+	Alert    int64 // 0: none
+	Playbook string
+	Version  int
+	By       string // who or what started the run
+	Test     bool
 }
 
 // Result is what every call returns, whatever runs it.

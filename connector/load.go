@@ -82,6 +82,9 @@ func (m *Manifest) build(s *ActionSpec) (*Action, error) {
 		Timeout: s.Timeout, Poll: s.Poll, Serialize: s.Serialize, Inputs: closed(s.Inputs), Outputs: s.Outputs,
 		Scopes: s.Scopes, Saves: s.Saves, Verdict: s.Verdict, Batch: s.Batch, Deprecated: s.Deprecated.text(),
 	}
+	if a.Verdict != nil {
+		a.Outputs = withVerdict(a.Outputs)
+	}
 	if a.Deprecated == "" {
 		a.Deprecated = m.Deprecated.text()
 	}
@@ -103,6 +106,28 @@ func (m *Manifest) build(s *ActionSpec) (*Action, error) {
 	sum := sha256.Sum256(text)
 	a.Digest = hex.EncodeToString(sum[:])
 	return a, nil
+}
+
+// withVerdict adds to an output what the platform works out from verdict.
+func withVerdict(outputs Schema) Schema {
+	out := Schema{"type": "object"}
+	for k, v := range outputs {
+		out[k] = v
+	}
+	properties := map[string]any{}
+	for k, v := range outputs.Properties() {
+		properties[k] = v
+	}
+	properties["verdict"] = map[string]any{
+		"type": "object", "required": []any{"score", "label", "reliability"},
+		"properties": map[string]any{
+			"score":       map[string]any{"type": []any{"number", "null"}, "minimum": 0, "maximum": 100},
+			"label":       map[string]any{"type": "string"},
+			"reliability": map[string]any{"type": "string"},
+		},
+	}
+	out["properties"] = properties
+	return out
 }
 
 // closed makes inputs refuse fields that they do not declare.
