@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
+
+	"riposte/internal/observable"
 )
 
 // ownFunction holds the functions that the library does not have.
@@ -21,9 +23,9 @@ func ownFunction(name string) (function, bool) {
 	case "hash":
 		return function{params: []param{aText, aText}, least: 2, out: gives(Text()), call: hash, literals: literalHash}, true
 	case "defang":
-		return mapText(defang), true
+		return disguiser(observable.Defang), true
 	case "refang":
-		return mapText(refang), true
+		return disguiser(observable.Refang), true
 	case "domain_of":
 		return function{params: []param{aText}, least: 1, out: gives(Text().Nullable()), call: domainOf}, true
 	case "extract":
@@ -183,32 +185,30 @@ func literalPattern(args []ast.Node) error {
 	return nil
 }
 
-// defang writes an address so that nothing turns it into a link.
-func defang(s string) string {
-	s = strings.NewReplacer("http", "hxxp", ".", "[.]", "@", "[@]").Replace(s)
-	return s
+// disguiser is defang or refang. Looking for what to disguise takes longer than
+// reading.
+func disguiser(f func(string) string) function {
+	return function{params: []param{aText}, least: 1, out: gives(Text()), call: func(m *machine, args []any) (any, error) {
+		s := args[0].(string)
+		if err := m.scan(16 * len(s)); err != nil {
+			return nil, err
+		}
+		if err := m.grow(8 * len(s)); err != nil {
+			return nil, err
+		}
+		return f(s), nil
+	}}
 }
 
-// refang undoes defang and its common forms.
-func refang(s string) string {
-	return strings.NewReplacer("hxxp", "http", "[.]", ".", "(.)", ".", "[dot]", ".", "[@]", "@", "[:]", ":").Replace(s)
-}
-
-// domainOf gives the host name of a URL, an e-mail address or a name.
+// domainOf gives the host name of a URL, an e-mail address or a name; nil where
+// there is none.
 func domainOf(m *machine, args []any) (any, error) {
-	s := refang(args[0].(string))
-	if _, rest, ok := strings.Cut(s, "://"); ok {
-		s = rest
+	s := args[0].(string)
+	if err := m.scan(16 * len(s)); err != nil {
+		return nil, err
 	}
-	if i := strings.IndexAny(s, "/?#"); i >= 0 {
-		s = s[:i]
+	if d := observable.DomainOf(s); d != "" {
+		return d, nil
 	}
-	s = strings.ToLower(s[strings.LastIndexByte(s, '@')+1:])
-	if host, _, ok := strings.Cut(s, ":"); ok {
-		s = host
-	}
-	if s == "" {
-		return nil, nil
-	}
-	return s, m.scan(len(s))
+	return nil, nil
 }
