@@ -9,6 +9,8 @@ import (
 	"riposte/internal/strictyaml"
 )
 
+//go:generate go test -run TestTheSchemaFileIsFresh -count=1 . -update
+
 // ManifestSchema is the JSON Schema of connector.yaml, for editors. It is kept
 // in connector.schema.json.
 func ManifestSchema() ([]byte, error) {
