@@ -1,0 +1,268 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"riposte/internal/alert"
+	"riposte/internal/fault"
+)
+
+// alertBody is what of an alert nothing searches by.
+type alertBody struct {
+	Description string             `json:"description,omitempty"`
+	Entities    []alert.Entity     `json:"entities,omitempty"`
+	Observables []alert.Observable `json:"observables,omitempty"`
+	Techniques  []string           `json:"techniques,omitempty"`
+	Fields      map[string]any     `json:"fields,omitempty"`
+	Link        string             `json:"link,omitempty"`
+}
+
+// InsertAlert stores an alert, or counts it where one with its identity key is
+// there already. It sets ID and Count, and tells whether the alert is fresh.
+func InsertAlert(tx *Tx, a *alert.Alert) (fresh bool, err error) {
+	fail := func(err error) (bool, error) {
+		return false, fmt.Errorf("store alert %s of source %s: %w", a.IdentityKey, a.Source, err)
+	}
+	if a.Source == "" || a.IdentityKey == "" {
+		return fail(fmt.Errorf("source and identity key are needed: %w", fault.Invalid))
+	}
+	body, err := json.Marshal(alertBody{a.Description, a.Entities, a.Observables, a.Techniques, a.Fields, a.Link})
+	if err != nil {
+		return fail(err)
+	}
+	n, err := NextID(tx, Alerts)
+	if err != nil {
+		return fail(err)
+	}
+	tenant, seen := tenantOf(a.Tenant), or(a.Time, a.Received)
+	first, last := or(a.FirstSeen, seen), or(a.LastSeen, seen)
+	status := a.Status
+	if status == "" {
+		status = alert.New
+	}
+	var id int64
+	var count int
+	err = tx.QueryRow(`INSERT INTO alerts (id, tenant, source, identity_key, group_key, title, severity, category,
+			status, at, received, first_seen, last_seen, seen, mapping, mapping_no, error, body, raw)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
+		ON CONFLICT (tenant, source, identity_key) DO UPDATE SET seen = alerts.seen + 1,
+			first_seen = CASE WHEN excluded.first_seen < alerts.first_seen THEN excluded.first_seen ELSE alerts.first_seen END,
+			last_seen = CASE WHEN excluded.last_seen > alerts.last_seen THEN excluded.last_seen ELSE alerts.last_seen END
+		RETURNING id, seen`,
+		n, tenant, a.Source, a.IdentityKey, a.GroupKey, a.Title, a.Severity, a.Category,
+		string(status), or(a.Time, a.Received), a.Received, first, last,
+		a.Mapping, a.MappingNo, a.Error, json.RawMessage(body), a.Raw).Scan(&id, &count)
+	if err != nil {
+		return fail(err)
+	}
+	a.ID, a.Count, a.Tenant, a.Status = alert.ID(id), count, tenant, status
+	if count > 1 {
+		return false, nil
+	}
+	if err := insertObservables(tx, a); err != nil {
+		return fail(err)
+	}
+	return true, nil
+}
+
+// insertObservables makes the alert findable by what was seen in it.
+func insertObservables(tx *Tx, a *alert.Alert) error {
+	for _, o := range a.Observables {
+		_, err := tx.Exec(`INSERT INTO alert_observables (tenant, type, value, received, alert_id, role)
+			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			a.Tenant, o.Type, o.Value, a.Received, int64(a.ID), o.Role)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func or(t, other time.Time) time.Time {
+	if t.IsZero() {
+		return other
+	}
+	return t
+}
+
+// alertColumns are all but the raw event, in the order of scanAlert.
+const alertColumns = `id, tenant, source, identity_key, group_key, title, severity, category, status,
+	at, received, first_seen, last_seen, seen, mapping, mapping_no, error, body`
+
+func scanAlert(a *alert.Alert, scan func(into ...any) error, more ...any) error {
+	var body json.RawMessage
+	err := scan(append([]any{&a.ID, &a.Tenant, &a.Source, &a.IdentityKey, &a.GroupKey, &a.Title, &a.Severity, &a.Category, &a.Status,
+		&a.Time, &a.Received, &a.FirstSeen, &a.LastSeen, &a.Count, &a.Mapping, &a.MappingNo, &a.Error, &body}, more...)...)
+	if err != nil {
+		return err
+	}
+	var b alertBody
+	if err := json.Unmarshal(body, &b); err != nil {
+		return fmt.Errorf("body of alert %s: %w", a.ID, err)
+	}
+	a.Description, a.Entities, a.Observables = b.Description, b.Entities, b.Observables
+	a.Techniques, a.Fields, a.Link = b.Techniques, b.Fields, b.Link
+	return nil
+}
+
+// Alert reads an alert with its raw event: fault.NotFound if there is none in the
+// tenant.
+func Alert(q *Reader, tenant string, id alert.ID) (a alert.Alert, err error) {
+	row := q.QueryRow("SELECT "+alertColumns+", raw FROM alerts WHERE id = ? AND tenant = ?", int64(id), tenantOf(tenant))
+	if err := scanAlert(&a, row.Scan, &a.Raw); err != nil {
+		return a, fmt.Errorf("read alert %s: %w", id, err)
+	}
+	return a, nil
+}
+
+// AlertByKey finds an alert by its identity: fault.NotFound if there is none.
+func AlertByKey(q *Reader, tenant, source, key string) (a alert.Alert, err error) {
+	row := q.QueryRow("SELECT "+alertColumns+", raw FROM alerts WHERE tenant = ? AND source = ? AND identity_key = ?",
+		tenantOf(tenant), source, key)
+	if err := scanAlert(&a, row.Scan, &a.Raw); err != nil {
+		return a, fmt.Errorf("read alert %s of source %s: %w", key, source, err)
+	}
+	return a, nil
+}
+
+// AlertFilter says which alerts a list holds. Empty fields do not restrict.
+type AlertFilter struct {
+	Statuses   []alert.Status
+	Severities []int
+	Sources    []string
+	Category   string
+	Group      string
+	Observable string    // a value, with its type before a colon: ip:203.0.113.9
+	From       time.Time // received at or after
+	Until      time.Time // received before
+	Text       string    // part of the title, upper and lower case alike
+	Errors     bool      // only those that no mapping could read
+}
+
+// ListAlerts returns alerts without their raw events, those received last first.
+func ListAlerts(q *Reader, tenant string, f AlertFilter, s Slice) (Page[alert.Alert], error) {
+	l, err := f.listing(tenantOf(tenant))
+	if err != nil {
+		return Page[alert.Alert]{}, err
+	}
+	return page(q, l, s, func(q *Reader, id int64) (a alert.Alert, err error) {
+		return a, scanAlert(&a, q.QueryRow("SELECT "+alertColumns+" FROM alerts WHERE id = ?", id).Scan)
+	})
+}
+
+// listing picks the index that leaves the least, and makes filters of the rest.
+func (f AlertFilter) listing(tenant string) (*listing, error) {
+	l := &listing{name: "alerts", table: "alerts", sort: "received", id: "id"}
+	span, err := spanOf("received", f.From, f.Until)
+	if err != nil {
+		return nil, err
+	}
+	byStatus := len(f.Statuses) > 0 || len(f.Severities) > 0
+	switch {
+	case f.Observable != "":
+		return f.byObservable(tenant)
+	case f.Group != "":
+		l.ranges = []clause{{"tenant = ? AND group_key = ? AND group_key <> ''" + span.text, append([]any{tenant, f.Group}, span.args...)}}
+	case f.Errors:
+		l.ranges = []clause{{"tenant = ? AND error <> ''" + span.text, append([]any{tenant}, span.args...)}}
+	case byStatus:
+		l.ranges = f.statusRanges(tenant, span)
+		byStatus = false
+	case len(f.Sources) > 0:
+		for _, src := range f.Sources {
+			l.ranges = append(l.ranges, clause{"tenant = ? AND source = ?" + span.text, append([]any{tenant, src}, span.args...)})
+		}
+	default:
+		l.ranges = []clause{{"tenant = ?" + span.text, append([]any{tenant}, span.args...)}}
+	}
+	f.residue(l, byStatus)
+	return l, nil
+}
+
+// residue adds what the chosen index does not serve.
+func (f AlertFilter) residue(l *listing, byStatus bool) {
+	if byStatus {
+		in(l, "status", f.Statuses)
+		in(l, "severity", f.Severities)
+	}
+	if len(f.Sources) > 0 && len(l.ranges) > 0 && !f.bySource() {
+		in(l, "source", f.Sources)
+	}
+	if f.Category != "" {
+		l.filter("category = ?", f.Category)
+	}
+	if f.Errors && (f.Observable != "" || f.Group != "") {
+		l.filter("error <> ''")
+	}
+	if f.Group != "" && f.Observable != "" {
+		l.filter("group_key = ?", f.Group)
+	}
+	if f.Text != "" {
+		l.filters = append(l.filters, contains("title", f.Text))
+	}
+}
+
+// bySource tells whether the index by source is the one that was chosen.
+func (f AlertFilter) bySource() bool {
+	return f.Observable == "" && f.Group == "" && !f.Errors && len(f.Statuses) == 0 && len(f.Severities) == 0
+}
+
+// allSeverities includes 0, unknown.
+var allSeverities = []int{0, 1, 2, 3, 4, 5}
+
+// statusRanges is one range for each status and severity: within it the index
+// holds the rows in the list's order.
+func (f AlertFilter) statusRanges(tenant string, span clause) (ranges []clause) {
+	statuses, severities := f.Statuses, f.Severities
+	if len(statuses) == 0 {
+		statuses = []alert.Status{alert.New, alert.InCase, alert.Closed, alert.Dropped}
+	}
+	if len(severities) == 0 {
+		severities = allSeverities
+	}
+	for _, st := range unique(statuses) {
+		for _, sev := range unique(severities) {
+			ranges = append(ranges, clause{
+				"tenant = ? AND status = ? AND severity = ?" + span.text,
+				append([]any{tenant, string(st), sev}, span.args...),
+			})
+		}
+	}
+	return ranges
+}
+
+func (f AlertFilter) byObservable(tenant string) (*listing, error) {
+	span, err := spanOf("o.received", f.From, f.Until)
+	if err != nil {
+		return nil, err
+	}
+	kind, value, ok := cutObservable(f.Observable)
+	if !ok {
+		return nil, fmt.Errorf("list alerts: observable %q needs its type before it, as in ip:203.0.113.9: %w", f.Observable, fault.Invalid)
+	}
+	l := &listing{
+		name: "alerts", sort: "o.received", id: "o.alert_id",
+		table:  "alert_observables o JOIN alerts a ON a.id = o.alert_id",
+		ranges: []clause{{"o.tenant = ? AND o.type = ? AND o.value = ?" + span.text, append([]any{tenant, kind, value}, span.args...)}},
+	}
+	if len(f.Statuses) == 0 && len(f.Severities) == 0 && len(f.Sources) == 0 && f.Category == "" && f.Text == "" && f.Group == "" && !f.Errors {
+		l.table = "alert_observables o"
+	}
+	f.residue(l, true)
+	return l, nil
+}
+
+// SetAlertStatus moves an alert to another status: fault.NotFound if there is
+// none in the tenant.
+func SetAlertStatus(tx *Tx, tenant string, id alert.ID, to alert.Status) error {
+	n, err := tx.Exec("UPDATE alerts SET status = ? WHERE id = ? AND tenant = ?", to, int64(id), tenantOf(tenant))
+	if err == nil && n == 0 {
+		err = ErrNoRow
+	}
+	if err != nil {
+		return fmt.Errorf("set alert %s to %s: %w", id, to, err)
+	}
+	return nil
+}
