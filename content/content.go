@@ -7,10 +7,11 @@ import (
 	"io/fs"
 )
 
-//go:embed playbooks connectors samples
+//go:embed playbooks connectors samples sources
 var files embed.FS
 
-// Files is the whole tree, with the folders playbooks, connectors and samples.
+// Files is the whole tree, with the folders playbooks, connectors, samples
+// and sources.
 func Files() fs.FS { return files }
 
 // Folder is one folder of the tree, such as "playbooks". A name that is not

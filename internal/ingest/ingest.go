@@ -1,0 +1,82 @@
+// Package ingest takes alerts in: by webhook, one at a time or as NDJSON, and
+// from files that grow and rotate. It reads events with source mappings and
+// hands the records to a Sink; a sender is answered, and a file's cursor
+// moves, only after they are on disk.
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"riposte/internal/alert"
+)
+
+// Sink stores alerts and starts what they start.
+type Sink interface {
+	// Take stores a batch of one source in one transaction and returns when it is
+	// on disk: one answer an alert, in order. fault.Transient means that the same
+	// batch may be handed over again later; nothing of it was stored.
+	Take(ctx context.Context, b Batch) ([]Taken, error)
+}
+
+// Batch is what came of one source at one time.
+type Batch struct {
+	Source string
+	Alerts []alert.Alert
+	Cursor []byte // where a source that is read goes on, stored with the alerts; nil: unchanged
+}
+
+// Taken is what became of one alert.
+type Taken struct {
+	ID        alert.ID
+	Duplicate bool // it was there already; its count has gone up
+}
+
+// Source is where alerts come from.
+type Source struct {
+	Name    string
+	Mapping *alert.Mapping
+}
+
+// Counts says what a batch of events was.
+type Counts struct {
+	Received   int `json:"received"`   // events
+	Accepted   int `json:"accepted"`   // new alerts
+	Duplicates int `json:"duplicates"` // alerts that were there already
+	Skipped    int `json:"skipped"`    // events that are no alerts
+	Unread     int `json:"unread"`     // events that could not be read; each is kept as an alert with its error
+}
+
+// read is one event, read.
+type read struct {
+	alert alert.Alert
+	is    bool // an alert
+	err   error
+}
+
+// readEvent reads one event; what cannot be read is kept with its error.
+func (s Source) readEvent(raw []byte, now time.Time) read {
+	a, is, err := s.Mapping.Read(s.Name, raw, now)
+	if err != nil {
+		return read{alert: alert.Keep(s.Name, raw, err, now), is: true, err: err}
+	}
+	return read{alert: a, is: is}
+}
+
+// lines splits a text into its lines that are not blank.
+func lines(body []byte) [][]byte {
+	var out [][]byte
+	for len(body) > 0 {
+		line := body
+		if i := bytes.IndexByte(body, '\n'); i >= 0 {
+			line, body = body[:i], body[i+1:]
+		} else {
+			body = nil
+		}
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			out = append(out, line)
+		}
+	}
+	return out
+}

@@ -1,0 +1,194 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
+
+	"riposte/internal/alert"
+	"riposte/internal/fault"
+)
+
+const (
+	// MaxBody is the largest request body in bytes.
+	MaxBody = 32 << 20
+	// maxChunk is how many events go into one transaction.
+	maxChunk = 1000
+	// maxTold is how many unread events an answer names.
+	maxTold = 20
+)
+
+// Webhook answers POST requests with events: one JSON object, a JSON array of
+// them, or one object a line (NDJSON). Who may send is settled before it.
+type Webhook struct {
+	Sink Sink
+	Now  func() time.Time // nil means time.Now
+	// Problem answers with an error; the HTTP API has one form for all of them.
+	Problem func(w http.ResponseWriter, r *http.Request, err error)
+}
+
+// Answer is what a sender gets.
+type Answer struct {
+	Counts
+	Alert     string   `json:"alert,omitempty"` // the ID, when one event was sent
+	Duplicate bool     `json:"duplicate,omitempty"`
+	Errors    []Unread `json:"errors,omitempty"` // the first of the unread events
+}
+
+// Unread is one event that could not be read.
+type Unread struct {
+	Event int    `json:"event"` // counted from 1
+	Error string `json:"error"`
+}
+
+// Serve takes one request of one source.
+func (h *Webhook) Serve(w http.ResponseWriter, r *http.Request, s Source) {
+	body, err := readBody(w, r)
+	if err == nil {
+		var events [][]byte
+		var single bool
+		if events, single, err = split(body, r.Header.Get("Content-Type")); err == nil {
+			var a Answer
+			if a, err = h.take(r.Context(), s, events, single); err == nil {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusAccepted)
+				_ = json.NewEncoder(w).Encode(a) // the sender has gone; the alerts are stored
+				return
+			}
+		}
+	}
+	h.Problem(w, r, err)
+}
+
+// bodies lends the buffers that requests are read into.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.Header.Get("Content-Encoding") != "" {
+		return nil, fmt.Errorf("content encoding %q is not understood; expected none: %w", r.Header.Get("Content-Encoding"), fault.Invalid)
+	}
+	buf := bodies.Get().(*bytes.Buffer)
+	buf.Reset()
+	defer bodies.Put(buf)
+	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, fmt.Errorf("the body is larger than %d MiB; send less at a time: %w", MaxBody>>20, fault.Invalid)
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("read the body: %v: %w", err, fault.Invalid)
+	}
+	return bytes.Clone(buf.Bytes()), nil // alerts keep parts of it
+}
+
+// split finds the events of a body.
+func split(body []byte, contentType string) (events [][]byte, single bool, err error) {
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
+	if len(body) == 0 {
+		return nil, false, fmt.Errorf("the body is empty; expected a JSON object, an array of them, or one a line: %w", fault.Invalid)
+	}
+	kind, _, _ := mime.ParseMediaType(contentType)
+	switch {
+	case kind == "application/x-ndjson" || kind == "application/ndjson" || kind == "application/jsonl":
+		return lines(body), false, nil
+	case body[0] == '[':
+		var list []json.RawMessage
+		if err := json.Unmarshal(body, &list); err != nil {
+			return nil, false, fmt.Errorf("the body is not JSON: %v: %w", err, fault.Invalid)
+		}
+		for _, e := range list {
+			events = append(events, e)
+		}
+		return events, false, nil
+	case json.Valid(body):
+		return [][]byte{body}, true, nil
+	}
+	if all := lines(body); len(all) > 1 && json.Valid(all[0]) { // NDJSON sent as something else
+		return all, false, nil
+	}
+	var any any
+	return nil, false, fmt.Errorf("the body is not JSON: %v: %w", json.Unmarshal(body, &any), fault.Invalid)
+}
+
+// take reads events and hands them over in chunks, each in one transaction.
+func (h *Webhook) take(ctx context.Context, s Source, events [][]byte, single bool) (Answer, error) {
+	var a Answer
+	now := time.Now
+	if h.Now != nil {
+		now = h.Now
+	}
+	for at := 0; at < len(events); at += maxChunk {
+		chunk := events[at:min(at+maxChunk, len(events))]
+		reads := s.readAll(chunk, now().UTC().Truncate(time.Microsecond))
+		batch := Batch{Source: s.Name}
+		a.Received += len(chunk)
+		for i, r := range reads {
+			switch {
+			case r.err != nil:
+				a.Unread++
+				if len(a.Errors) < maxTold {
+					a.Errors = append(a.Errors, Unread{Event: at + i + 1, Error: r.alert.Error})
+				}
+			case !r.is:
+				a.Skipped++
+			}
+			if r.is {
+				batch.Alerts = append(batch.Alerts, r.alert)
+			}
+		}
+		if len(batch.Alerts) == 0 {
+			continue
+		}
+		taken, err := h.Sink.Take(ctx, batch)
+		if err != nil {
+			return a, fmt.Errorf("store alerts of %s: %w", s.Name, err)
+		}
+		a.count(batch.Alerts, taken)
+		if single {
+			a.Alert, a.Duplicate = taken[0].ID.String(), taken[0].Duplicate
+		}
+	}
+	return a, nil
+}
+
+func (a *Answer) count(alerts []alert.Alert, taken []Taken) {
+	for i, t := range taken {
+		switch {
+		case t.Duplicate:
+			a.Duplicates++
+		case alerts[i].Error == "":
+			a.Accepted++
+		}
+	}
+}
+
+// readAll reads events, many of them on all processors.
+func (s Source) readAll(events [][]byte, now time.Time) []read {
+	out := make([]read, len(events))
+	workers := min(runtime.GOMAXPROCS(0), len(events)/64)
+	if workers < 2 {
+		for i, e := range events {
+			out[i] = s.readEvent(e, now)
+		}
+		return out
+	}
+	var wg sync.WaitGroup
+	share := (len(events) + workers - 1) / workers
+	for from := 0; from < len(events); from += share {
+		wg.Go(func() {
+			for i := from; i < min(from+share, len(events)); i++ {
+				out[i] = s.readEvent(events[i], now)
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}

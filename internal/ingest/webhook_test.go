@@ -1,0 +1,114 @@
+package ingest_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"riposte/internal/fault"
+	"riposte/internal/ingest"
+)
+
+// post sends a body and gives back the status and the answer.
+func post(t *testing.T, s *store, body, contentType string) (int, ingest.Answer, error) {
+	t.Helper()
+	var failure error
+	h := &ingest.Webhook{Sink: s, Problem: func(w http.ResponseWriter, _ *http.Request, err error) {
+		failure = err
+		w.WriteHeader(http.StatusBadRequest)
+	}}
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+	r.Header.Set("Content-Type", contentType)
+	w := httptest.NewRecorder()
+	h.Serve(w, r, ingest.Source{Name: "hook", Mapping: plainMapping(t)})
+	var a ingest.Answer
+	if w.Code == http.StatusAccepted {
+		if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w.Code, a, failure
+}
+
+func TestOneEventIsAnsweredWithItsAlert(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	for i, want := range []ingest.Answer{
+		{Counts: ingest.Counts{Received: 1, Accepted: 1}, Alert: "A-1"},
+		{Counts: ingest.Counts{Received: 1, Duplicates: 1}, Alert: "A-1", Duplicate: true},
+	} {
+		code, got, err := post(t, s, event("a"), "application/json")
+		if code != http.StatusAccepted || err != nil {
+			t.Fatalf("post %d: %d, %v", i, code, err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("post %d (-want +got):\n%s", i, d)
+		}
+	}
+}
+
+func TestManyEventsAreCounted(t *testing.T) {
+	t.Parallel()
+	body := event("a") + event("b") + event("a") + `{"skip": true}` + "\n" + "{broken\n" + `{"n": "c", "severity": "strange"}` + "\n"
+	want := ingest.Counts{Received: 6, Accepted: 2, Duplicates: 1, Skipped: 1, Unread: 2}
+	for _, kind := range []string{"application/x-ndjson", "text/plain"} {
+		code, got, err := post(t, newStore(), body, kind)
+		if code != http.StatusAccepted || err != nil {
+			t.Fatalf("%s: %d, %v", kind, code, err)
+		}
+		if d := cmp.Diff(want, got.Counts); d != "" {
+			t.Errorf("%s (-want +got):\n%s", kind, d)
+		}
+		if len(got.Errors) != 2 || got.Errors[0].Event != 5 || !strings.Contains(got.Errors[1].Error, `severity "strange" is not known`) {
+			t.Errorf("%s: errors are %+v", kind, got.Errors)
+		}
+	}
+}
+
+func TestAnArrayIsManyEvents(t *testing.T) {
+	t.Parallel()
+	_, got, err := post(t, newStore(), `[{"n": 1}, {"n": 2}]`, "application/json")
+	if err != nil || got.Accepted != 2 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+}
+
+func TestABatchLargerThanATransactionIsWhole(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	for range 3 {
+		for i := range 1000 {
+			b.WriteString(event(strconv.Itoa(i)))
+		}
+	}
+	_, got, err := post(t, newStore(), b.String(), "application/x-ndjson")
+	if want := (ingest.Counts{Received: 3000, Accepted: 1000, Duplicates: 2000}); err != nil || got.Counts != want {
+		t.Fatalf("%+v, %v; want %+v", got.Counts, err, want)
+	}
+}
+
+func TestABodyThatIsNoEventIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{"empty": " \n", "no JSON": "hello", "cut off": `{"n": "a"`, "a broken array": `[{"n": 1},`} {
+		s := newStore()
+		code, _, err := post(t, s, body, "application/json")
+		if code == http.StatusAccepted || !errors.Is(err, fault.Invalid) || s.got() != "" {
+			t.Errorf("%s: %d, %v, stored %q", name, code, err, s.got())
+		}
+	}
+}
+
+func TestAFullStoreIsNoAcceptance(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	s.refuse = 1
+	if _, _, err := post(t, s, event("a"), "application/json"); !errors.Is(err, fault.Transient) {
+		t.Fatalf("got %v, want fault.Transient", err)
+	}
+}
