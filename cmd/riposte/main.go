@@ -7,12 +7,18 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"riposte/connector/execrt"
 )
 
 // version is set by the build.
 var version = "unknown"
 
 func main() {
+	// Programs and scripts of connectors run in children of this binary.
+	if code, handled := execrt.ChildMain(os.Args[1:]); handled {
+		os.Exit(code)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], machine())
 	stop()
