@@ -107,6 +107,12 @@ func annotate(src *source, root *node) *annotated {
 	a.collect(root, &entries)
 	sort.SliceStable(entries, func(i, j int) bool { return entries[i].off < entries[j].off })
 	pending := map[*notes][]comment{}
+	if len(entries) == 0 { // a file without keys, such as an empty mapping
+		for _, c := range all {
+			a.head = append(a.head, c.text)
+		}
+		return a
+	}
 	for _, c := range all {
 		next := sort.Search(len(entries), func(i int) bool { return entries[i].off > c.off })
 		switch {

@@ -64,7 +64,7 @@ func equalNodes(a, b *node, s *shape) bool {
 	if a.kind != scalarNode {
 		return true
 	}
-	if s.expression() {
+	if s.expression() && !a.isNull() {
 		return bare(a) == bare(b)
 	}
 	return a.data == b.data

@@ -24,16 +24,23 @@ func (f *formatter) scalar(n *node, s *shape, indent int) (head, body string) {
 				return quoteText(strings.TrimSpace(inner), blockPlace), ""
 			}
 		}
-		if head, body, ok := blockText(n, indent); ok {
+		if head, body, ok := blockText(n, indent); ok && reads(head, body, n.text) {
 			return head, body
 		}
 	}
 	if n.style == plainStyle && n.isText() && !s.expression() {
-		if body, ok := foldedText(n, indent); ok {
+		if body, ok := foldedText(n, indent); ok && reads(">-", body, n.text) {
 			return ">-", body
 		}
 	}
 	return f.oneLine(n, s, blockPlace), ""
+}
+
+// reads tells whether a block scalar reads as a text: blanks at odd places may
+// mean something in one layout and nothing in another.
+func reads(head, body, text string) bool {
+	n := readNodes(newSource("k: "+head+"\n"+body), &reporter{})
+	return n != nil && len(n.pairs) == 1 && n.pairs[0].value.text == text
 }
 
 // oneLine writes a scalar in one line.
@@ -84,7 +91,12 @@ func blockText(n *node, indent int) (head, body string, ok bool) {
 		}
 		b.WriteByte('\n')
 	}
-	return header, b.String(), true
+	// A text that ends without a line break says so, even if only the file's end
+	// cut it off.
+	if head = header[:1]; !strings.HasSuffix(n.text, "\n") {
+		head += "-"
+	}
+	return head, b.String(), true
 }
 
 // rawBlock takes the lines of a block scalar from what follows its header: as

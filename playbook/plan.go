@@ -67,7 +67,7 @@ type Var struct {
 type Output struct {
 	Name   string
 	Value  *expr.Value
-	Schema map[string]any            // nil: any
+	Schema map[string]any // nil: any
 }
 
 // Duration is a length of time that may be worked out when it is needed.
