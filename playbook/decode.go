@@ -20,6 +20,7 @@ func (d *decoder) visit(n *node, s *shape, label string) {
 		d.choice(n, s, label)
 	case objectForm:
 		d.object(n, s.fields, s.what, label)
+		d.exactlyOne(n, s, label)
 	case stepForm:
 		d.step(n)
 	case namesForm:
@@ -136,6 +137,27 @@ func (d *decoder) object(n *node, fields []field, what, label string) {
 		if f.need && n.pair(f.key) == nil && !misspelt[f.key] {
 			d.r.errorf(n.at, "%s has no %q; expected %s", label, f.key, f.shape.what)
 		}
+	}
+}
+
+// exactlyOne demands one of the keys that exclude each other.
+func (d *decoder) exactlyOne(n *node, s *shape, label string) {
+	if n.kind != objectNode || len(s.one) == 0 {
+		return
+	}
+	var there []*node
+	nearly := false
+	for _, p := range n.pairs {
+		if slices.Contains(s.one, p.key.text) {
+			there = append(there, p.key)
+		}
+		nearly = nearly || nearest(p.key.text, s.one) != ""
+	}
+	switch {
+	case len(there) > 1:
+		d.r.errorf(there[1].at, "%s has %s; expected one of them", label, allOf(s.one))
+	case len(there) == 0 && !nearly:
+		d.r.errorf(n.at, "%s has no %s; expected %s", label, s.one[0], anyOf(s.one))
 	}
 }
 

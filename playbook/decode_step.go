@@ -90,9 +90,6 @@ func (d *decoder) stepKey(n *node, p *pair, rule *verbRule) {
 		if p.key.text == "on_error" {
 			d.undoHandler(p.value, rule)
 		}
-		if p.key.text == "undo" {
-			d.undo(p.value)
-		}
 		return
 	}
 	verb := rule.verb.String()
@@ -109,23 +106,8 @@ func (d *decoder) stepKey(n *node, p *pair, rule *verbRule) {
 
 // undoHandler refuses on_error: undo where there is nothing inside to take back.
 func (d *decoder) undoHandler(n *node, rule *verbRule) {
-	blocks := []Verb{Call, If, Switch, Parallel, ForEach, While}
-	if n.isText() && n.text == "undo" && !slices.Contains(blocks, rule.verb) {
+	if n.isText() && n.text == "undo" && !rule.undoes {
 		d.r.errorf(n.at, "on_error: undo does not go with %s; expected it only on blocks, playbook steps and at the top", rule.verb)
-	}
-}
-
-// undo demands one of action and playbook.
-func (d *decoder) undo(n *node) {
-	if n.kind != objectNode {
-		return
-	}
-	action, call := n.pair("action"), n.pair("playbook")
-	switch {
-	case action != nil && call != nil:
-		d.r.errorf(call.key.at, "undo has action and playbook; expected one of them")
-	case action == nil && call == nil && !slices.ContainsFunc(n.pairs, func(p *pair) bool { return nearest(p.key.text, []string{"action", "playbook"}) != "" }):
-		d.r.errorf(n.at, "undo has no action; expected action or playbook")
 	}
 }
 

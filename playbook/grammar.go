@@ -39,6 +39,10 @@ type shape struct {
 	some    bool           // a list or mapping must not be empty
 	// least is a key that tells this object apart from the others of a choice.
 	least string
+	// one lists keys of an object of which exactly one must be there.
+	one []string
+	// name is what the editor schema calls a shape that is used in many places.
+	name string
 }
 
 // field is one key of a mapping.
@@ -54,6 +58,7 @@ type verbRule struct {
 	verb   Verb
 	fields []field  // the verb's own key first
 	common []string // the common keys that go with it
+	undoes bool     // on_error: undo has something inside to take back
 }
 
 var (
@@ -110,6 +115,7 @@ func newGrammar() *rules {
 		may("with", values, "Its inputs; output is what the step gave"),
 		may("after", duration, "When it is taken back by itself; 0s is never"),
 		may("approve", approval, "Who must approve taking it back"))
+	undo.one = []string{"action", "playbook"}
 	retry := choose("a whole number from 1, or a mapping with times", positive, object("a retry: a mapping with times",
 		needs("times", positive, "How often to try in all, the first attempt included"),
 		may("every", duration, "The first wait between attempts. Default: 5s"),
@@ -132,6 +138,10 @@ func newGrammar() *rules {
 		may("undo", undo, "How to take back what the step did"),
 		may("saves", duration, "Human time that one success saves"),
 	}
+	for name, s := range map[string]*shape{"step": g.step, "steps": g.steps, "duration": duration, "people": people,
+		"approval": approval, "handler": handler, "undo": undo, "retry": retry, "level": level} {
+		s.name = name
+	}
 	g.verbs = verbRules(g, text, template, expr, value, values, name, slug, schema, duration, people)
 	g.playbook = playbookShape(g, handler, level, duration, schema, slug, text, texts, value, values, expr)
 	return g
@@ -153,35 +163,35 @@ func verbRules(g *rules, text, template, expr, value, values, name, slug, schema
 			needs("action", text, "The action: connector.command, or a capability"),
 			may("with", values, "The action's inputs"),
 			may("using", text, "The connection to use"),
-		}, guarded},
+		}, guarded, false},
 		{Call, []field{
 			needs("playbook", slug, "The playbook to call"),
 			may("with", values, "Its inputs"),
 			may("version", count, "The version to call. Default: the one published then"),
-		}, guarded},
+		}, guarded, true},
 		{If, []field{
 			needs("if", expr, "The condition"),
 			needs("then", g.steps, "Steps to run if it holds"),
 			may("else", g.steps, "Steps to run if it does not"),
-		}, block},
+		}, block, true},
 		{Switch, []field{
 			needs("switch", expr, "The value to compare, as text"),
 			needs("cases", cases, "Steps to run for each text"),
 			may("else", g.steps, "Steps to run if no case fits"),
-		}, block},
-		{Parallel, []field{needs("parallel", branches, "Branches to run at the same time")}, block},
+		}, block, true},
+		{Parallel, []field{needs("parallel", branches, "Branches to run at the same time")}, block, true},
 		{ForEach, []field{
 			needs("for_each", expr, "The list to go through"),
 			may("as", name, "The name of the item. Default: item"),
 			needs("do", g.steps, "Steps to run for each item"),
 			may("at_once", count, "How many rounds run at the same time. Default: 1"),
 			may("collect", value, "What each round adds to the loop's output"),
-		}, block},
+		}, block, true},
 		{While, []field{
 			needs("while", expr, "The condition"),
 			needs("do", g.steps, "Steps to run as long as it holds"),
 			may("max", count, "How many rounds at most. Default: 100"),
-		}, block},
+		}, block, true},
 		{Ask, []field{
 			needs("ask", template, "The question"),
 			needs("to", people, "Who is asked: a user, group:…, role:… or on-call:…"),
@@ -189,17 +199,17 @@ func verbRules(g *rules, text, template, expr, value, values, name, slug, schema
 			may("form", schema, "The form to fill in"),
 			may("within", duration, "How long to wait. Default: 24h"),
 			may("default", value, "The answer when nobody answers in time"),
-		}, noTimeout},
-		{Set, []field{needs("set", assignments, "Variables and their new values")}, noTimeout},
+		}, noTimeout, false},
+		{Set, []field{needs("set", assignments, "Variables and their new values")}, noTimeout, false},
 		{Wait, []field{
 			needs("wait", choose("a duration, or a mapping with until and every", duration, object("a mapping with until and every",
 				needs("until", expr, "The condition to wait for"),
 				needs("every", duration, "How often to look"))), "How long, or until when"),
-		}, block},
+		}, block, false},
 		{Stop, []field{
 			needs("stop", &shape{form: textForm, enum: []string{"succeeded", "failed", "cancelled"}, what: "succeeded, failed or cancelled"}, "How the run ends"),
 			may("reason", template, "Why"),
-		}, always},
+		}, always, false},
 	}
 }
 
