@@ -51,6 +51,25 @@ func TestPlaybooksInTheDocsPassTheirTests(t *testing.T) {
 	}
 }
 
+// manifests finds whole connectors in the pages.
+var manifests = regexp.MustCompile("(?s)```yaml\n(connector: .*?)```")
+
+func TestConnectorsInTheDocsLoad(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, page := range pages(t) {
+		for _, m := range manifests.FindAllStringSubmatch(read(t, page), -1) {
+			found++
+			if _, err := connector.Parse(page, []byte(m[1])); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("the pages show no connector")
+	}
+}
+
 func TestEveryFindingIsExplained(t *testing.T) {
 	t.Parallel()
 	page := read(t, "docs/playbooks.md")
