@@ -220,6 +220,13 @@ func (r *live) belongings(ev *run.Event) {
 	}
 }
 
+// know takes over what the fold has learnt of the run since it began: its case.
+func (r *live) know() {
+	if r.state != nil && r.state.Start() != nil {
+		r.start = r.state.Start()
+	}
+}
+
 // step folds an event and carries out what follows from it.
 func (r *live) step(ev run.Event) {
 	r.folding = true
@@ -229,6 +236,7 @@ func (r *live) step(ev run.Event) {
 		r.breakDown(err)
 		return
 	}
+	r.know()
 	r.moved = ev.At
 	r.e().stats.steps.Add(1)
 	r.note()

@@ -249,6 +249,7 @@ func (v *viewer) record(seq int64, events []run.Event) error {
 		if err := guarded(func() { v.live.state, _ = run.Step(v.live.plan, v.live.state, ev) }); err != nil {
 			return err
 		}
+		v.live.know()
 		for _, c := range v.live.state.Changes() {
 			if s, ok := c.View(); ok {
 				u.Steps = append(u.Steps, s)

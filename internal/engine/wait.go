@@ -194,6 +194,7 @@ func (e *Engine) foldInto(r *live, l *lane, events []run.Event) (*live, error) {
 		if err := guarded(func() { r.state, _ = run.Step(r.plan, r.state, ev) }); err != nil {
 			r.breakDown(err)
 		}
+		r.know()
 		r.left(&ev)
 		if ev.Result != nil {
 			r.bytes += int64(len(ev.Result.Output) + len(ev.Result.Before) + len(ev.Result.After))

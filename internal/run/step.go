@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"riposte/internal/expr"
+	"riposte/internal/id"
 	"riposte/playbook"
 )
 
@@ -121,7 +122,8 @@ func reason(e *Event) string {
 
 // begin makes the state of a run that has just started.
 func begin(p *playbook.Plan, e Event) *State {
-	s := &State{start: e.Start, status: Running, began: e.At, now: e.At, plan: p, quota: MaxActivations, vars: map[string]any{}}
+	start := *e.Start // the run may get a case; the event stays as it was
+	s := &State{start: &start, status: Running, began: e.At, now: e.At, plan: p, quota: MaxActivations, vars: map[string]any{}}
 	if len(e.Start.Given) > 0 {
 		s.given = make(map[string]*Given, len(e.Start.Given))
 		for i := range e.Start.Given {
@@ -194,9 +196,17 @@ func decode(b []byte) any {
 	return v
 }
 
-// readCase puts the case, as it is now, into every scope.
+// readCase puts the case, as it is now, into every scope. A case that a step of
+// the run opened is the run's from then on.
 func (s *State) readCase(raw []byte) {
 	s.caseNow = decode(raw)
+	if m, ok := s.caseNow.(map[string]any); ok && s.start.CaseID == 0 {
+		if text, ok := m["id"].(string); ok {
+			if n, err := id.Parse("C", text); err == nil {
+				s.start.CaseID = n
+			}
+		}
+	}
 	s.root.roots["case"] = s.caseNow
 	for _, a := range s.acts {
 		a.scope.roots["case"] = s.caseNow
