@@ -1,0 +1,132 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"riposte/internal/auth"
+)
+
+// Alerts are what sources report.
+type Alerts interface {
+	// Alerts lists alerts, the newest first.
+	Alerts(ctx context.Context, who auth.Caller, f AlertFilter, p Page) (Found[Alert], error)
+	// Alert reads one, with everything: fault.NotFound.
+	Alert(ctx context.Context, who auth.Caller, id int64) (Alert, error)
+}
+
+// AlertFilter narrows a list of alerts. Zero values do not.
+type AlertFilter struct {
+	Status      string
+	Source      string
+	MinSeverity int
+	Text        string
+	Observable  string
+	Case        int64
+}
+
+// Severity is a severity's word.
+type Severity string
+
+// severities is the order of the words, the index being the number.
+var severities = [...]Severity{"", "informational", "low", "medium", "high", "critical"}
+
+// SeverityOf gives the word of a severity, "" for unknown.
+func SeverityOf(n int) Severity {
+	if n < 0 || n >= len(severities) {
+		return ""
+	}
+	return severities[n]
+}
+
+// Number is the severity's number, 1 to 5; 0 is unknown.
+func (s Severity) Number() int {
+	for i, w := range severities {
+		if w == s {
+			return i
+		}
+	}
+	return 0
+}
+
+// Alert is an alert as clients see it. Lists leave out fields and raw.
+type Alert struct {
+	ID          string          `json:"id" example:"A-5521"`
+	Source      string          `json:"source" doc:"The configured source that it came by."`
+	Title       string          `json:"title"`
+	Description string          `json:"description,omitempty"`
+	Severity    Severity        `json:"severity,omitempty" enum:"informational,low,medium,high,critical" doc:"Absent when unknown."`
+	Category    string          `json:"category,omitempty"`
+	Status      string          `json:"status" enum:"new,in_case,closed,dropped"`
+	Case        string          `json:"case,omitempty" example:"C-1042"`
+	Count       int             `json:"count" doc:"How often the same event was reported."`
+	Time        time.Time       `json:"time" doc:"When it happened, as the source says."`
+	Received    time.Time       `json:"received" doc:"When it came here first."`
+	LastSeen    time.Time       `json:"last_seen,omitzero"`
+	Observables []Observable    `json:"observables,omitempty"`
+	Entities    []Entity        `json:"entities,omitempty"`
+	Techniques  []string        `json:"techniques,omitempty" doc:"MITRE ATT&CK IDs."`
+	Link        string          `json:"link,omitempty" doc:"The alert in its own product."`
+	Mapping     string          `json:"mapping,omitempty" doc:"What read it."`
+	Error       string          `json:"error,omitempty" doc:"Why no mapping could read it."`
+	Fields      map[string]any  `json:"fields,omitempty" doc:"What the source said beyond the fields above."`
+	Raw         json.RawMessage `json:"raw,omitempty" doc:"As it came."`
+	Runs        []string        `json:"runs,omitempty" doc:"Runs that it started."`
+}
+
+// Observable is a value seen.
+type Observable struct {
+	Type    string `json:"type" example:"ip"`
+	Value   string `json:"value" example:"198.51.100.23"`
+	Role    string `json:"role,omitempty"`
+	Verdict string `json:"verdict,omitempty"`
+}
+
+// Entity is whom an alert is about.
+type Entity struct {
+	Kind  string `json:"kind" example:"host"`
+	Value string `json:"value"`
+	Role  string `json:"role,omitempty"`
+}
+
+type listAlertsInput struct {
+	Who
+	Paged
+	Status      string   `query:"status" enum:"new,in_case,closed,dropped"`
+	Source      string   `query:"source" maxLength:"64"`
+	MinSeverity Severity `query:"min_severity" enum:"informational,low,medium,high,critical"`
+	Text        string   `query:"q" maxLength:"200" doc:"Words in title or description."`
+	Observable  string   `query:"observable" maxLength:"2048" doc:"A value seen in the alert."`
+	Case        string   `query:"case" maxLength:"32"`
+}
+
+type recordInput struct {
+	Who
+	Record
+}
+
+func (a *api) alertRoutes() {
+	add(a, auth.AlertsRead, op("alerts", get, "/api/alerts", "list-alerts", "List alerts, the newest first"),
+		func(ctx context.Context, in *listAlertsInput) (*Listed[Alert], error) {
+			p, err := in.page()
+			if err != nil {
+				return nil, err
+			}
+			c, err := reference(caseCode, "case", in.Case)
+			if err != nil {
+				return nil, err
+			}
+			return listed(a.Alerts.Alerts(ctx, in.caller, AlertFilter{
+				Status: in.Status, Source: in.Source, MinSeverity: in.MinSeverity.Number(), Text: in.Text, Observable: in.Observable, Case: c,
+			}, p))
+		})
+	add(a, auth.AlertsRead, op("alerts", get, "/api/alerts/{id}", "get-alert", "Read an alert with everything that came"),
+		func(ctx context.Context, in *recordInput) (*Body[Alert], error) {
+			n, err := in.number(alertCode, "alert")
+			if err != nil {
+				return nil, err
+			}
+			return body(a.Alerts.Alert(ctx, in.caller, n))
+		})
+}

@@ -1,0 +1,135 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// DocumentPath is where the OpenAPI document is served.
+const DocumentPath = "/api/openapi.json"
+
+// config sets huma up without what it brings for show: no documentation page
+// from a foreign host, no $schema fields, no other formats than JSON.
+func config(version string) huma.Config {
+	c := huma.DefaultConfig("Riposte", orVersion(version))
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
+	c.CreateHooks = nil
+	c.Transformers = []huma.Transformer{problems}
+	c.RejectUnknownQueryParameters = true
+	c.Formats = map[string]huma.Format{"application/json": jsonFormat(), "json": jsonFormat()}
+	c.Info.Description = "Alerts, cases, runs, approvals, playbooks and the ledger of what is in force. " +
+		"Errors are application/problem+json; lists are paged by cursor; times are UTC."
+	c.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"session": {Type: "apiKey", In: "cookie", Name: cookieName, Description: "Set by POST /api/session."},
+		"token":   {Type: "http", Scheme: "bearer", Description: "An API token."},
+	}
+	c.Tags = []*huma.Tag{
+		{Name: "alerts", Description: "What sources report."},
+		{Name: "cases", Description: "What people work on."},
+		{Name: "runs", Description: "Executions of playbooks."},
+		{Name: "approvals", Description: "What people are asked."},
+		{Name: "playbooks", Description: "Texts, drafts and published versions."},
+		{Name: "ledger", Description: "What is in force and how it is taken back."},
+		{Name: "lists", Description: "Tables of the installation."},
+		{Name: "connections", Description: "Configured instances of connectors."},
+		{Name: "switches", Description: "What is switched off."},
+		{Name: "identity", Description: "Who you are."},
+	}
+	return c
+}
+
+func orVersion(v string) string {
+	if v == "" {
+		return "unknown"
+	}
+	return v
+}
+
+// jsonFormat reads JSON that is one value and nothing else.
+func jsonFormat() huma.Format {
+	return huma.Format{
+		Marshal: huma.DefaultJSONFormat.Marshal,
+		Unmarshal: func(data []byte, v any) error {
+			dec := json.NewDecoder(bytes.NewReader(data))
+			if err := dec.Decode(v); err != nil {
+				return err
+			}
+			if _, err := dec.Token(); err != io.EOF {
+				return fmt.Errorf("there is something after the JSON value")
+			}
+			return nil
+		},
+	}
+}
+
+// document finishes the OpenAPI document and serves it. It is made when it is
+// first asked for: most servers never are.
+func (a *api) document(mux *http.ServeMux) {
+	o := a.huma.OpenAPI()
+	o.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	delete(o.Components.Schemas.Map(), "ErrorModel")
+	delete(o.Components.Schemas.Map(), "ErrorDetail")
+	a.documentIngest(o)
+	text := sync.OnceValues(func() ([]byte, error) { return indented(o) })
+	mux.HandleFunc("GET "+DocumentPath, func(w http.ResponseWriter, r *http.Request) {
+		b, err := text()
+		if err != nil {
+			p := problemOf(err)
+			a.logged(r.Context(), p)
+			writeProblem(w, r, p)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(b) // the client has gone: nobody is left to tell
+	})
+}
+
+func indented(o *huma.OpenAPI) ([]byte, error) {
+	raw, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, raw, "", "  "); err != nil {
+		return nil, err
+	}
+	b.WriteByte('\n')
+	return b.Bytes(), nil
+}
+
+// documentIngest describes the one route that is not huma's: it is built for
+// speed and belongs to the sources.
+func (a *api) documentIngest(o *huma.OpenAPI) {
+	text := &huma.Schema{Type: "string"}
+	problem := errorResponses()["default"]
+	o.AddOperation(&huma.Operation{
+		Method: http.MethodPost, Path: IngestPath + "{source}", OperationID: "ingest", Tags: []string{"alerts"},
+		Summary: "Hand in alerts: one JSON value, an array, or NDJSON",
+		Description: "Answered when everything is on disk. The source's token is sent as Authorization: Bearer. " +
+			"The same event twice is one alert.",
+		Parameters:  []*huma.Param{{Name: "source", In: "path", Required: true, Schema: text, Description: "The configured source."}},
+		Security:    []map[string][]string{{"source": {}}},
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{}}, "application/x-ndjson": {Schema: text}}},
+		Responses: map[string]*huma.Response{
+			"202":     {Description: "On disk", Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: "object"}}}},
+			"default": problem,
+		},
+	})
+	o.Components.SecuritySchemes["source"] = &huma.SecurityScheme{Type: "http", Scheme: "bearer", Description: "The token of a source."}
+}
+
+// Document gives the OpenAPI document, which depends on nothing but the code.
+func Document(version string) ([]byte, error) {
+	a := &api{Server: &Server{Version: version}}
+	mux := http.NewServeMux()
+	a.build(mux)
+	return indented(a.huma.OpenAPI())
+}

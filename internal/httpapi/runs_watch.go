@@ -1,0 +1,110 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"riposte/internal/auth"
+)
+
+// heartbeat keeps proxies from closing a stream on which nothing happens.
+const heartbeat = 15 * time.Second
+
+type watchInput struct {
+	Who
+	Record
+	LastEventID string `header:"Last-Event-ID" maxLength:"20" doc:"The id of the last event that you have: the stream goes on after it."`
+	After       int64  `query:"after" minimum:"0" doc:"The same for clients that cannot set headers, such as a browser's first connection."`
+}
+
+func (a *api) watchRoute() {
+	o := describing("Server-sent events. `run`: the run as in the list; `step`: a step; `end`: the run has ended and nothing follows. "+
+		"Every event has an id; a client that reconnects with Last-Event-ID misses none.",
+		op("runs", get, "/api/runs/{id}/events", "watch-run", "Watch a run live"))
+	add(a, auth.RunsRead, o, a.watchRun)
+	streams(a.huma.OpenAPI().Paths["/api/runs/{id}/events"].Get)
+}
+
+// streams documents that an operation answers with events.
+func streams(op *huma.Operation) {
+	op.Responses["200"] = &huma.Response{Description: "Events, until the run has ended",
+		Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}}
+}
+
+func (a *api) watchRun(ctx context.Context, in *watchInput) (*huma.StreamResponse, error) {
+	n, err := in.number(runCode, "run")
+	if err != nil {
+		return nil, err
+	}
+	after := in.After
+	if in.LastEventID != "" {
+		if after, err = strconv.ParseInt(in.LastEventID, 10, 64); err != nil || after < 0 {
+			return nil, wrongParameter("Last-Event-ID", "it is not the id of an event")
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	events, err := a.Runs.Watch(ctx, in.caller, n, after)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(h huma.Context) {
+		defer cancel()
+		_, w := humago.Unwrap(h)
+		a.send(ctx, w, events)
+	}}, nil
+}
+
+// send writes events until there are no more, the client goes, or the server
+// stops.
+func (a *api) send(ctx context.Context, w http.ResponseWriter, events <-chan RunEvent) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no")
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Time{}) // a stream may last longer than an answer
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	if _, err := io.WriteString(w, ": watching\n\n"); err != nil || rc.Flush() != nil {
+		return
+	}
+	for {
+		var err error
+		select {
+		case e, ok := <-events:
+			if !ok {
+				return
+			}
+			err = writeEvent(w, e)
+		case <-beat.C:
+			_, err = io.WriteString(w, ": still here\n\n")
+		case <-a.stop:
+			return
+		case <-ctx.Done():
+			return
+		}
+		if err != nil || rc.Flush() != nil {
+			return // the client has gone
+		}
+	}
+}
+
+func writeEvent(w io.Writer, e RunEvent) error {
+	var data any = e.Run
+	if e.Step != nil {
+		data = e.Step
+	}
+	text, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", e.N, e.Kind, text)
+	return err
+}
