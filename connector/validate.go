@@ -213,6 +213,16 @@ func (p schemaProblems) Error() string { return "schema: " + joinProblems(p) }
 // Unwrap makes them a fault.Invalid.
 func (p schemaProblems) Unwrap() error { return fault.Invalid }
 
+// SchemaProblems gives what makes a schema wrong, with paths inside it, out of an
+// error of CompileSchema; nil for any other error.
+func SchemaProblems(err error) []Problem {
+	var all schemaProblems
+	if errors.As(err, &all) {
+		return all
+	}
+	return nil
+}
+
 func schemaError(err error) error {
 	var broken *jsonschema.SchemaValidationError
 	var wrong *jsonschema.ValidationError

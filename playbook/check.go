@@ -35,7 +35,8 @@ type facts struct {
 	output     expr.Type
 	answer     *expr.Type
 	undo       *connector.Action // of the step's own undo, else of the action's
-	undoWith   *expr.Value       // of the action's own undo
+	undoName   string            // how the action's own undo is called
+	undoWith   *expr.Value       // its inputs
 	undoImpact connector.Impact
 	poll       *Poll
 }
@@ -64,7 +65,7 @@ func Check(file string, src []byte, opt Options) (*Checked, []Diagnostic) {
 			Playbook: p, programs: map[*node]*expr.Program{}, values: map[*node]*expr.Value{}, facts: map[*Step]*facts{},
 		},
 		steps: map[string]*Step{}, types: map[string]expr.Type{},
-		schemas:   map[uintptr]*compiledSchema{},
+		schemas:   map[uintptr]*connector.CompiledSchema{},
 		usedSteps: map[string]bool{}, usedInputs: map[string]bool{}, usedVars: map[string]bool{},
 	}
 	c.check()
@@ -89,7 +90,7 @@ type checker struct {
 
 	usedSteps, usedInputs, usedVars map[string]bool
 
-	schemas map[uintptr]*compiledSchema // by the mapping they were made of
+	schemas map[uintptr]*connector.CompiledSchema // by the mapping they were made of
 }
 
 // where is what the checker knows about a place in the playbook.
@@ -377,6 +378,26 @@ func (c *checker) reads(refs [][]string, n *node, w where) {
 		case "steps":
 			c.readsStep(path, n, w)
 		}
+		c.nearMiss(path, n, w)
+	}
+}
+
+// nearMiss refuses a field that an open object does not name but nearly does:
+// manifests leave objects open, and a typing mistake would give nil for ever.
+func (c *checker) nearMiss(path []string, n *node, w where) {
+	t, ok := c.scope(w).Lookup(path[0])
+	for i, name := range path[1:] {
+		if !ok || t.Kind() != expr.KindObject {
+			return
+		}
+		if _, named := t.Fields()[name]; !named && t.Open() {
+			if best := nearest(name, sortedKeys(t.Fields())); best != "" {
+				at := n.mention(path[:i+2]...)
+				c.r.errorf(at, "%s has no field %q; did you mean %q?", strings.Join(path[:i+1], "."), name, best)
+			}
+			return
+		}
+		t, ok = t.Field(name)
 	}
 }
 
@@ -391,7 +412,7 @@ func use(used map[string]bool, path []string) {
 
 func (c *checker) readsStep(path []string, n *node, w where) {
 	if len(path) < 2 {
-		c.r.errorf(n.mention("steps", ""), "steps as a whole; expected one step, named by its id: steps.<id>")
+		c.r.errorf(n.mention("steps"), "steps as a whole; expected one step, named by its id: steps.<id>")
 		return
 	}
 	id := path[1]
@@ -437,13 +458,13 @@ func (n *node) leaves() []*node {
 	return []*node{n}
 }
 
-// mention finds where root.name (or root alone) is written inside a node.
-func (n *node) mention(root, name string) Pos {
-	pattern := `\b` + root + `\b`
-	if name != "" {
-		pattern = `\b` + root + `\s*(\?)?\.\s*(` + regexp.QuoteMeta(name) + `)\b`
+// mention finds where a path is written inside a node.
+func (n *node) mention(path ...string) Pos {
+	parts := make([]string, len(path))
+	for i, p := range path {
+		parts[i] = regexp.QuoteMeta(p)
 	}
-	re := regexp.MustCompile(pattern)
+	re := regexp.MustCompile(`\b` + strings.Join(parts, `\s*\??\.\s*`) + `\b`)
 	for _, leaf := range n.leaves() {
 		if at := re.FindStringIndex(leaf.text); at != nil {
 			return leaf.place(at[0])
@@ -472,7 +493,7 @@ func (c *Checked) Facts(s *Step) StepFacts {
 	case s.Undo != nil:
 		out.Undo, out.After = s.Undo.Action.Value+s.Undo.Playbook.Value, s.Undo.After.Value
 	case f.undo != nil:
-		out.Undo = f.undo.Name()
+		out.Undo = f.undoName
 	}
 	if out.Undo != "" && out.After == "" && f.spec != nil && f.spec.TTL > 0 {
 		out.After = FormatDuration(f.spec.TTL)

@@ -143,8 +143,8 @@ func (c *checker) with(s *Step, f *facts, w where) {
 
 // impact works out what counts for a step and holds it against the ceiling.
 func (c *checker) impact(s *Step, f *facts) {
-	if by := specImpactBy(f); by != nil {
-		f.impact, f.raised = c.impactBy(s, by, f.spec.Impact)
+	if f.spec != nil && f.spec.ImpactBy != nil {
+		f.impact, f.raised = impactBy(s, f.spec)
 	}
 	if s.Impact.Set() {
 		said, ok := connector.ParseImpact(s.Impact.Value)
@@ -160,28 +160,19 @@ func (c *checker) impact(s *Step, f *facts) {
 	c.ceiling(f.impact, s.verbKey.at, s.Head.Value)
 }
 
-func specImpactBy(f *facts) *connector.ImpactBy {
-	if f.spec == nil {
-		return nil
+// impactBy reads the impact from the input that decides it. It must be literal
+// (or left to its default), else the highest counts and nothing may lower it
+// later.
+func impactBy(s *Step, spec *connector.Action) (impact connector.Impact, raised bool) {
+	inputs := map[string]any{}
+	if n := s.With.node; n != nil {
+		if v := n.value(spec.ImpactBy.Input); v != nil && (v.kind != scalarNode || hasTemplate(v.text)) {
+			return spec.Impact, true
+		} else if v != nil {
+			inputs[spec.ImpactBy.Input] = v.data
+		}
 	}
-	return f.spec.ImpactBy
-}
-
-// impactBy reads the impact from the input that decides it. It must be literal,
-// else the highest counts and nothing may lower it later.
-func (c *checker) impactBy(s *Step, by *connector.ImpactBy, highest connector.Impact) (connector.Impact, bool) {
-	n := s.With.node
-	if n == nil || n.value(by.Input) == nil {
-		return highest, true
-	}
-	v := n.value(by.Input)
-	if v.kind != scalarNode || hasTemplate(v.text) {
-		return highest, true
-	}
-	if impact, ok := by.Values[v.text]; ok {
-		return impact, false
-	}
-	return by.Else, false
+	return connector.ImpactOf(spec, inputs), false
 }
 
 // ceiling holds an impact against the playbook's own.
@@ -230,12 +221,12 @@ func (c *checker) manifestUndo(s *Step, f *facts) {
 		return
 	}
 	name := qualified(f.spec, f.spec.Undo.Action)
-	undo, _ := c.opt.Catalog.Action(name)
+	undo := c.named(name)
 	with, err := expr.CompileValue(anyMap(f.spec.Undo.With), manifestScope(), nil)
 	if undo == nil || err != nil {
 		return // the loader refuses such a manifest
 	}
-	f.undo, f.undoWith, f.undoImpact = undo, with, undo.Impact
+	f.undo, f.undoName, f.undoWith, f.undoImpact = undo, name, with, undo.Impact
 	c.ceiling(undo.Impact, s.verbKey.at, "the undo "+name)
 }
 
@@ -245,7 +236,7 @@ func (c *checker) poll(f *facts) {
 		return
 	}
 	p := f.spec.Poll
-	spec, _ := c.opt.Catalog.Action(qualified(f.spec, p.Action))
+	spec := c.named(qualified(f.spec, p.Action))
 	with, err := expr.CompileValue(anyMap(p.With), manifestScope(), nil)
 	if spec == nil || err != nil {
 		return
@@ -254,9 +245,9 @@ func (c *checker) poll(f *facts) {
 	if err != nil {
 		return
 	}
-	f.poll = &Poll{Action: spec.Name(), Spec: spec, With: with, Every: p.Every, Until: until}
+	f.poll = &Poll{Action: qualified(f.spec, p.Action), Spec: spec, With: with, Every: p.Every, Until: until}
 	if p.Cancel != "" {
-		f.poll.Cancel, _ = c.opt.Catalog.Action(qualified(f.spec, p.Cancel))
+		f.poll.Cancel = c.named(qualified(f.spec, p.Cancel))
 	}
 }
 
@@ -265,10 +256,19 @@ func manifestScope() *expr.Scope {
 	return expr.NewScope().With("inputs", expr.Any()).With("output", expr.Any())
 }
 
+// named finds an action or, without a dot, a capability; nil if it is not there.
+func (c *checker) named(name string) *connector.Action {
+	if !strings.Contains(name, ".") {
+		return c.opt.Catalog.Capability(name)
+	}
+	spec, _ := c.opt.Catalog.Action(name)
+	return spec
+}
+
 // qualified is the full name of an action that a manifest names, perhaps
-// without its own connector.
+// without its own connector. A capability has none.
 func qualified(spec *connector.Action, name string) string {
-	if strings.Contains(name, ".") {
+	if strings.Contains(name, ".") || spec.Connector == "" {
 		return name
 	}
 	return spec.Connector + "." + name

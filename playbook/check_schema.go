@@ -14,13 +14,18 @@ import (
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // schema compiles a JSON Schema of the file and reports what is wrong with it.
-func (c *checker) schema(d Data, schema map[string]any) *compiledSchema {
+func (c *checker) schema(d Data, schema map[string]any) *connector.CompiledSchema {
 	if !c.schemaWords(d.node) {
 		return nil
 	}
-	compiled, wrong := compileSchema(schema)
-	for _, p := range wrong {
-		c.r.errorf(d.node.follow(p.path).at, "%s %s; a JSON Schema was expected", dotted("the schema", p.path), p.message)
+	compiled, err := connector.CompileSchema(schema)
+	for _, p := range connector.SchemaProblems(err) {
+		at := d.node.follow(p.Path)
+		what := whatIsWrong(at, p.What)
+		if strings.HasPrefix(what, "a reference") {
+			what = "has " + what
+		}
+		c.r.errorf(at.at, "%s %s", connector.FieldName(append([]string{"the JSON Schema"}, p.Path...)), what)
 	}
 	return compiled
 }
@@ -55,34 +60,50 @@ func (c *checker) fitsSchema(d Data, schema any, what string) {
 
 // compiled compiles a schema once for each mapping: steps that use the same
 // action share its inputs. nil means that it is no schema.
-func (c *checker) compiled(schema map[string]any) *compiledSchema {
+func (c *checker) compiled(schema map[string]any) *connector.CompiledSchema {
 	key := reflect.ValueOf(schema).Pointer()
 	s, ok := c.schemas[key]
 	if !ok {
-		s, _ = compileSchema(schema)
+		s, _ = connector.CompileSchema(schema)
 		c.schemas[key] = s
 	}
 	return s
 }
 
-func (c *checker) fitsCompiled(n *node, v any, compiled *compiledSchema, what string) {
-	for _, p := range compiled.check(v) {
-		at := n.follow(p.path)
-		message := p.message
-		if at.isScalar() { // show the value itself, not only its type
-			for _, t := range typeNames {
-				message = strings.Replace(message, "is "+t+";", "is "+at.describe()+";", 1)
-			}
-		}
-		c.r.errorf(at.at, "%s %s", dotted(what, p.path), message)
+func (c *checker) fitsCompiled(n *node, v any, compiled *connector.CompiledSchema, what string) {
+	for _, p := range compiled.Check(v) {
+		at := n.follow(p.Path)
+		name := connector.FieldName(append([]string{what}, p.Path...))
+		c.r.errorf(at.at, "%s %s", name, whatIsWrong(at, p.What))
 	}
 }
 
-func dotted(what string, path []string) string {
-	for _, part := range path {
-		what += "." + part
+// expectations turn what the contract says is wrong with a value into what was
+// expected instead. The longer ones stand first.
+var expectations = [][2]string{
+	{"is not more than ", "more than "}, {"is not less than ", "less than "}, {"is not one of ", "one of "}, {"is not ", ""},
+	{"is less than ", "at least "}, {"is more than ", "at most "}, {"does not match ", "a text that matches "},
+}
+
+// whatIsWrong says what a value is, and what was expected.
+func whatIsWrong(n *node, what string) string {
+	if _, expected, ok := strings.Cut(what, ", expected "); ok {
+		return "is " + n.describe() + "; expected " + expected
 	}
-	return what
+	for _, e := range expectations {
+		if expected, ok := strings.CutPrefix(what, e[0]); ok && n.kind == scalarNode {
+			return "is " + shown(n) + "; expected " + e[1] + expected
+		}
+	}
+	return what + "; expected what its schema says"
+}
+
+// shown writes a scalar as it stands in the file, texts in quotes.
+func shown(n *node) string {
+	if n.isText() || n.text == "" {
+		return quoted(n.text)
+	}
+	return n.text
 }
 
 // checkInput checks the declaration of an input.
@@ -159,7 +180,11 @@ func (c *checker) fitsProperty(p *pair, v *expr.Value, property map[string]any) 
 		if s, ok := data.(string); ok {
 			data = unescape(s)
 		}
+		before := len(c.r.all)
 		c.fitsSchema(Data{Value: data, Pos: p.value.at, node: p.value}, property, p.key.text)
+		if words, ok := property["enum"].([]any); ok && len(c.r.all) == before+1 {
+			c.r.all[before].Message += didYouMean(p.value.text, texts(words))
+		}
 		return
 	}
 	if v == nil {
@@ -169,6 +194,16 @@ func (c *checker) fitsProperty(p *pair, v *expr.Value, property map[string]any) 
 	if wrong := t.Fits(expr.FromSchema(property)); wrong != "" {
 		c.r.errorf(p.value.at, "%s: %s", p.key.text, wrong)
 	}
+}
+
+func texts(values []any) []string {
+	var all []string
+	for _, v := range values {
+		if s, ok := v.(string); ok {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // severityOf turns the word for a severity into its number where the schema

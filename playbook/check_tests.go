@@ -45,7 +45,7 @@ func (c *checker) targets() *targets {
 		case s.Undo != nil && s.Undo.Playbook.Set():
 			t.undos[s.Undo.Playbook.Value] = true
 		case s.Undo == nil && f.undo != nil:
-			t.taken[f.undo.Name()] = true
+			t.taken[f.undoName] = true
 		}
 	})
 	return t
@@ -211,7 +211,7 @@ func (c *checker) mockFits(r Reply, v *expr.Value, f *facts) {
 		return
 	}
 	if constant, ok := v.Const(); ok && schema != nil {
-		if compiled, _ := compileSchema(withoutRequired(schema).(map[string]any)); compiled != nil {
+		if compiled, _ := connector.CompileSchema(withoutRequired(schema).(map[string]any)); compiled != nil {
 			c.fitsCompiled(r.Output.node, constant, compiled, "output")
 		}
 	}

@@ -343,7 +343,7 @@ func (c *compiler) manifestUndo(f *facts) *Undo {
 	if f.undo == nil {
 		return nil
 	}
-	out := &Undo{Action: f.undo.Name(), Spec: f.undo, With: f.undoWith}
+	out := &Undo{Action: f.undoName, Capability: !strings.Contains(f.undoName, "."), Spec: f.undo, With: f.undoWith}
 	if f.spec.TTL > 0 {
 		out.After, out.HasAfter = Duration{Fixed: f.spec.TTL}, true
 	}

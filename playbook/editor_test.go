@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"riposte/connector"
 )
 
 const schemaFile = "playbook.schema.json"
@@ -28,15 +30,15 @@ func TestTheEditorSchemaIsFresh(t *testing.T) {
 	}
 }
 
-func editorSchema(t *testing.T) *compiledSchema {
+func editorSchema(t *testing.T) *connector.CompiledSchema {
 	t.Helper()
 	var schema map[string]any
 	if err := json.Unmarshal(EditorSchema(), &schema); err != nil {
 		t.Fatal(err)
 	}
-	compiled, wrong := compileSchema(schema)
-	if compiled == nil {
-		t.Fatal(wrong)
+	compiled, err := connector.CompileSchema(schema)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return compiled
 }
@@ -66,7 +68,7 @@ func TestTheEditorSchemaAcceptsTheShippedPlaybooks(t *testing.T) {
 		if !ok {
 			t.Fatal(file)
 		}
-		if wrong := schema.check(v); len(wrong) > 0 {
+		if wrong := schema.Check(v); len(wrong) > 0 {
 			t.Errorf("%s: %v", file, wrong)
 		}
 	}
@@ -85,7 +87,7 @@ func TestTheEditorSchemaAndTheDecoderAgree(t *testing.T) {
 				continue
 			}
 			_, all := Parse("", []byte(plain(g.text)))
-			wrong := schema.check(v)
+			wrong := schema.Check(v)
 			if len(wrong) > 0 != HasErrors(all) && !onlyTemplates(all) {
 				t.Errorf("%s, %s: the decoder says %v, the schema %v", file, g.name, all, wrong)
 			}

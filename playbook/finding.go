@@ -190,7 +190,7 @@ func (c *checker) openDuration(t Text, v *expr.Value) {
 				return
 			}
 		case expr.KindText:
-			if schema["enum"] == nil && schema["const"] == nil && schema["pattern"] == nil {
+			if schema["enum"] == nil && schema["const"] == nil && schema["pattern"] == nil && schema["format"] != "duration" {
 				c.finding(t.Pos, CodeOpenDuration, "the duration depends on inputs.%s, which may be any text; give it an enum or a pattern", path[1])
 				onlyInputs = false
 			}

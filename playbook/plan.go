@@ -54,7 +54,7 @@ type Input struct {
 	HasDefault bool
 	Required   bool // neither a default nor null is allowed
 
-	compiled *compiledSchema
+	compiled *connector.CompiledSchema // by a check; nil: not yet
 }
 
 // Var is one declared variable with its first value.
