@@ -50,7 +50,9 @@ func CaseType() expr.Type {
 		"opened": expr.Time().Nullable(), "updated": expr.Time().Nullable(), "closed": expr.Time().Nullable(), "due": expr.Time().Nullable(),
 		"alerts": expr.List(expr.Any()).Nullable(), "observables": expr.List(observableType()).Nullable(),
 		"tasks": expr.List(expr.Any()).Nullable(), "open_tasks": expr.Int().Nullable(), "notes": expr.List(expr.Any()).Nullable(),
-		"url": text, "fields": expr.Object(nil, true).Nullable(),
+		"url": text, "fields": expr.Object(nil, true).Nullable(), "summary": text, "version": expr.Int().Nullable(),
+		"alert_count": expr.Int().Nullable(), "observable_count": expr.Int().Nullable(), "task_count": expr.Int().Nullable(),
+		"note_count": expr.Int().Nullable(), "evidence_count": expr.Int().Nullable(), "entry_count": expr.Int().Nullable(),
 	}, false)
 }
 
