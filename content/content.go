@@ -7,10 +7,10 @@ import (
 	"io/fs"
 )
 
-//go:embed playbooks connectors samples sources
+//go:embed playbooks connectors guard samples sources
 var files embed.FS
 
-// Files is the whole tree, with the folders playbooks, connectors, samples
+// Files is the whole tree, with the folders playbooks, connectors, guard, samples
 // and sources.
 func Files() fs.FS { return files }
 

@@ -12,6 +12,9 @@ func TestEveryFolderIsInside(t *testing.T) {
 	for _, name := range []string{
 		"playbooks/contain-endpoint.playbook.yaml",
 		"connectors/edr-sim/connector.yaml",
+		"guard/policy.yaml",
+		"guard/limits.yaml",
+		"guard/protected.yaml",
 		"samples/sagan-eve.jsonl",
 	} {
 		if _, err := fs.Stat(content.Files(), name); err != nil {
