@@ -146,7 +146,10 @@ func parseCron(text string) string {
 	if len(strings.Fields(text)) != 5 {
 		return "it has not five fields"
 	}
-	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
+	parser, err := cron.TryNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
+	if err != nil {
+		return err.Error()
+	}
 	if _, err := parser.Parse(text); err != nil {
 		return err.Error()
 	}

@@ -271,6 +271,7 @@ func worst(results []connector.Result) connector.Status {
 			return connector.Unknown
 		case connector.Denied:
 			denied++
+		default: // nothing to do for the others
 		}
 	}
 	if denied == len(results) {

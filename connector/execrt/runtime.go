@@ -178,6 +178,7 @@ func judge(done outcome, in *connector.Invocation) (connector.Result, any) {
 		return lost(connector.Permanent, fmt.Sprintf("the program started more than %d processes and was ended", done.limit))
 	case endStart:
 		return connector.Fail(connector.Permanent, "the program could not be started: "+done.detail), nil
+	default: // nothing to do for the others
 	}
 	text := bytes.TrimSpace(done.stdout)
 	if done.code != 0 && len(text) == 0 {

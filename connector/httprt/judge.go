@@ -276,6 +276,7 @@ func (x *exchange) result(class connector.Class, message string) connector.Resul
 		switch class {
 		case connector.UnknownOutcome, connector.Timeout, connector.BadAnswer, connector.Cancelled:
 			status = connector.Unknown
+		default: // nothing to do for the others
 		}
 	}
 	return connector.Result{Status: status, Class: class, Message: message}

@@ -245,7 +245,7 @@ func (c *compiler) chain(n *ast.ChainNode) (code, error) {
 func catchNil(n ast.Node, in code) code {
 	return code{node: n, typ: in.typ.Nullable(), run: func(m *machine) (any, error) {
 		v, err := in.run(m)
-		if err == errNilChain {
+		if errors.Is(err, errNilChain) {
 			return nil, nil
 		}
 		return v, err
@@ -331,6 +331,7 @@ func fieldType(n *ast.MemberNode, base code, name string) (Type, error) {
 	case KindList:
 		return Any(), failf(at, "%s is a list, so it has no field %s", short(n.Node), quote(name)).
 			hinted("take one element with [0], or a field of all with map(…, .%s)", name)
+	default: // nothing to do for the others
 	}
 	return Any(), failf(at, "%s is %s, so it has no field %s", short(n.Node), article(base.typ.NonNil().String()), quote(name))
 }
@@ -395,6 +396,7 @@ func indexType(n *ast.MemberNode, base, key code) (Type, error) {
 			return base.typ.rest.Nullable(), nil
 		}
 		return Any(), nil
+	default: // nothing to do for the others
 	}
 	return Any(), failf(where(n), "%s is %s, so it has no elements", short(n.Node), article(base.typ.NonNil().String()))
 }

@@ -83,6 +83,7 @@ func typeName(_ *machine, args []any) (any, error) {
 		return "time", nil
 	case KindDuration:
 		return "duration", nil
+	default: // nothing to do for the others
 	}
 	return "unknown", nil
 }

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"errors"
 	"slices"
 	"sort"
 
@@ -112,6 +113,7 @@ func notList(l loop, got string, t Type) error {
 		f.hint = "write (… ?? [])"
 	case KindObject:
 		f.hint = "write values(…) or toPairs(…)"
+	default: // nothing to do for the others
 	}
 	return f
 }
@@ -295,7 +297,7 @@ func (l loop) sum(m *machine, list []any) (any, error) {
 			continue
 		}
 		if total, err = calculate(m, "+", where(l.node), total, v); err != nil {
-			if err == errMismatch {
+			if errors.Is(err, errMismatch) {
 				return nil, failf(where(l.node), "sum needs numbers, but element %d gives %s", i, describe(v))
 			}
 			return nil, err

@@ -180,7 +180,7 @@ func (c *compiler) binary(n *ast.BinaryNode) (code, error) {
 			return nil, err
 		}
 		v, err := do(m, a, b)
-		if err == errMismatch {
+		if errors.Is(err, errMismatch) {
 			return nil, mismatch(n, describe(a), describe(b), Type{kind: kindOf(a)}, Type{kind: kindOf(b)})
 		}
 		return v, err

@@ -85,7 +85,7 @@ func (p *Program) eval(env *Env, used *usage) (any, error) {
 	*used = m.usage
 	m.release()
 	p.pool.Put(m)
-	if err == errNilChain {
+	if errors.Is(err, errNilChain) {
 		v, err = nil, nil
 	}
 	if err != nil {

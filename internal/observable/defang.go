@@ -327,6 +327,7 @@ func outermost(found []Found) []Found {
 				out = append(out, f)
 				end = f.Offset + len(f.AsWritten)
 			}
+		default: // nothing to do for the others
 		}
 	}
 	return out

@@ -110,6 +110,7 @@ func newCover(p *playbook.Plan) *cover {
 				c.way(n, "case "+k.Text)
 			}
 			c.way(n, "else")
+		default: // nothing to do for the others
 		}
 		if n.OnError != nil && n.OnError.Kind == playbook.Steps {
 			c.way(n, "on_error")

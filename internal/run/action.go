@@ -338,6 +338,7 @@ func resultOutcome(r *connector.Result) *outcome {
 			status = Denied
 		case connector.Class("denied"):
 			status = Denied
+		default: // nothing to do for the others
 		}
 	case connector.Failed:
 		if r.Class == connector.Timeout {
@@ -525,5 +526,6 @@ func (s *State) fired(a *activation, n int) {
 			return
 		}
 		s.settle(a, nil)
+	default: // nothing to do for the others
 	}
 }

@@ -52,6 +52,7 @@ func (s *State) pending(a *activation) {
 		s.do(c)
 	case undoing:
 		s.do(&TakeBack{Act: a.ID, N: a.Main, Acts: a.Done, Calls: a.Calls})
+	default: // nothing to do for the others
 	}
 }
 

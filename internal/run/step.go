@@ -73,6 +73,7 @@ func (s *State) fits(e *Event) *activation {
 		ok = a.ID == 0 && !s.paused && a.Ending == nil
 	case Resume:
 		ok = a.ID == 0 && s.paused
+	default: // nothing to do for the others
 	}
 	if !ok {
 		return nil
@@ -107,6 +108,7 @@ func (s *State) apply(a *activation, e *Event) {
 		s.changed(a, nil, Waiting)
 	case Resume:
 		s.resume()
+	default: // nothing to do for the others
 	}
 }
 

@@ -34,6 +34,7 @@ func (o Object) main(k playbook.TriggerKind) map[string]any {
 		v = o.Indicator
 	case playbook.OnWebhook:
 		v = o.Body
+	default: // nothing to do for the others
 	}
 	m, _ := v.(map[string]any)
 	return m

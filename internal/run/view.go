@@ -201,6 +201,7 @@ func keeps(n *playbook.Node) bool {
 	switch n.Verb {
 	case playbook.Action, playbook.Call, playbook.Ask, playbook.Wait:
 		return true
+	default: // nothing to do for the others
 	}
 	return false
 }

@@ -151,7 +151,7 @@ func TestTheFirstStartCreatesAKeyFileThatOnlyItsOwnerReads(t *testing.T) {
 	if _, err := Create(path); !errors.Is(err, fault.Conflict) {
 		t.Errorf("created over the old one: %v", err)
 	}
-	for _, text := range []string{fmt.Sprint(k), fmt.Sprintf("%v", k), fmt.Sprintf("%+v", k), fmt.Sprintf("%#v", k), fmt.Sprintf("%s", k)} {
+	for _, text := range []string{fmt.Sprint(k), fmt.Sprintf("%v", k), fmt.Sprintf("%+v", k), fmt.Sprintf("%#v", k), k.String()} {
 		if text != "[secret]" {
 			t.Errorf("prints as %q", text)
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -259,7 +260,7 @@ func (f CaseFilter) members(l *listing, tenant string) error {
 func OpenCaseOfGroup(q *Reader, tenant, group string) (id cases.ID, err error) {
 	err = q.QueryRow(`SELECT id FROM cases WHERE tenant = ? AND group_key = ? AND group_key <> '' AND status = ?
 		ORDER BY id DESC LIMIT 1`, tenantOf(tenant), group, string(cases.IsOpen)).Scan(&id)
-	if err == ErrNoRow {
+	if errors.Is(err, ErrNoRow) {
 		return 0, nil
 	}
 	return id, err

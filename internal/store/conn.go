@@ -146,7 +146,7 @@ func (r *Rows) Next() bool {
 	if err == nil {
 		return true
 	}
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		r.err = r.q.note(err)
 	}
 	r.Close()

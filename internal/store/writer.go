@@ -166,7 +166,7 @@ func (d *DB) commit(b *batch) {
 	if err == nil {
 		err = d.runAll(tx, b, began)
 	}
-	if err == errAlone {
+	if errors.Is(err, errAlone) {
 		err = d.runAlone(tx, b)
 	}
 	ran := time.Now()

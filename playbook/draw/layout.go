@@ -104,6 +104,7 @@ func (l layout) verb(s *playbook.Step) box {
 		return fork(head, columns, true)
 	case playbook.ForEach, playbook.While:
 		return loop(head, l.list(s.Do))
+	default: // nothing to do for the others
 	}
 	return head
 }

@@ -159,6 +159,7 @@ func (m *mermaid) body(s *playbook.Step, id string) []exit {
 			return []exit{{from: id, label: "not so"}}
 		}
 		return nil
+	default: // nothing to do for the others
 	}
 	return []exit{{from: id}}
 }
@@ -180,6 +181,7 @@ func brackets(v playbook.Verb) (open, shut string) {
 		return "(", ")"
 	case playbook.Stop:
 		return "([", "])"
+	default: // nothing to do for the others
 	}
 	return "[", "]"
 }
