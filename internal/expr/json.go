@@ -141,6 +141,9 @@ func appendObject(b []byte, object map[string]any, mode encodeMode, depth int) (
 }
 
 func appendFloat(b []byte, f float64) ([]byte, error) {
+	if f == 0 {
+		f = 0 // without the sign, which the whole number that it is read back as has not
+	}
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return nil, errors.New("the number is not finite")
 	}
