@@ -83,9 +83,9 @@ func typeName(_ *machine, args []any) (any, error) {
 		return "time", nil
 	case KindDuration:
 		return "duration", nil
-	default: // nothing to do for the others
+	default:
+		return "unknown", nil
 	}
-	return "unknown", nil
 }
 
 func pick(i int) func(*machine, []any) (any, error) {

@@ -113,7 +113,7 @@ func notList(l loop, got string, t Type) error {
 		f.hint = "write (… ?? [])"
 	case KindObject:
 		f.hint = "write values(…) or toPairs(…)"
-	default: // nothing to do for the others
+	default: // nothing is near enough to a list
 	}
 	return f
 }
@@ -126,7 +126,7 @@ func (c *compiler) predicate(l *loop, n ast.Node, method *loopMethod) error {
 	}
 	p := predicate{item: l.list.typ.Elem()}
 	if l.name == "reduce" {
-		p.acc = true // what it becomes is not known before the body is
+		p.acc = true
 	}
 	nodes, loops := c.nodes, c.loops
 	c.preds = append(c.preds, p)

@@ -26,7 +26,13 @@ func unwrap(text string) (source string, skip int) {
 }
 
 // parse turns a source into a tree, with the library's own parser.
-func parse(source string) (ast.Node, error) {
+func parse(source string) (tree ast.Node, err error) {
+	// A fault in the library must not take the process along.
+	defer func() {
+		if recover() != nil {
+			tree, err = nil, failf(0, "the expression cannot be read")
+		}
+	}()
 	if strings.TrimSpace(source) == "" {
 		return nil, failf(0, "the expression is empty")
 	}
@@ -38,14 +44,14 @@ func parse(source string) (ast.Node, error) {
 	}
 	config := conf.CreateNew()
 	config.MaxNodes = MaxNodes
-	tree, err := parser.ParseWithConfig(source, config)
+	parsed, err := parser.ParseWithConfig(source, config)
 	if err != nil {
 		return nil, parseFailure(err)
 	}
-	if tree.Node == nil {
+	if parsed.Node == nil {
 		return nil, failf(0, "the expression is empty")
 	}
-	return tree.Node, nil
+	return parsed.Node, nil
 }
 
 // checkNesting refuses what would take the parser, which recurses, too deep. The

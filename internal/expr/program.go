@@ -85,10 +85,10 @@ func (p *Program) eval(env *Env, used *usage) (any, error) {
 	*used = m.usage
 	m.release()
 	p.pool.Put(m)
-	if errors.Is(err, errNilChain) {
-		v, err = nil, nil
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errNilChain):
+		v = nil
+	case err != nil:
 		return nil, p.locate(err)
 	}
 	if p.want.kind != KindAny {

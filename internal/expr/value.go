@@ -242,7 +242,8 @@ func (t template) first() *Program {
 }
 
 // Eval works the value out. All of its expressions together have the limits of
-// one evaluation. The error is an *Error; its place is in the wrong text.
+// one evaluation. The result may share parts with env and with other results,
+// so it must not be changed. The error is an *Error; its place is in the wrong text.
 func (v *Value) Eval(env *Env) (any, error) {
 	return v.eval(env, &usage{})
 }

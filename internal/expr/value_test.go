@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -248,6 +249,26 @@ func TestAValueHasTheLimitsOfOneEvaluation(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
+}
+
+func TestAProgramServesManyAtOnce(t *testing.T) {
+	t.Parallel()
+	s, env := world()
+	v, err := expr.CompileValue("${{ map(1..50, let x = #; count(inputs.list, # < x)) | sum() }} ${{ lower(inputs.name) }}", s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			for range 50 {
+				if got, err := v.Text(env); err != nil || got != "144 ann" {
+					t.Errorf("%q, %v", got, err)
+				}
+			}
+		})
+	}
+	wait.Wait()
 }
 
 func TestErrorsAreErrors(t *testing.T) {

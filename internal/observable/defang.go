@@ -327,7 +327,7 @@ func outermost(found []Found) []Found {
 				out = append(out, f)
 				end = f.Offset + len(f.AsWritten)
 			}
-		default: // nothing to do for the others
+		default: // nothing turns the others into links
 		}
 	}
 	return out
