@@ -259,7 +259,7 @@ func wrongArgument(name string, p param, arg code, got string, t Type) error {
 		f.hint = "give another value with (… ?? …)"
 	case t.kind == KindSecret:
 		f.message = name + " cannot be used on a secret"
-	case slices.Contains(p, KindText) && !slices.Contains(p, KindTime):
+	case slices.Equal(p, aText) && !slices.Contains([]Kind{KindList, KindObject}, t.kind):
 		f.hint = "turn it into a text with string(…)"
 	}
 	return f

@@ -124,6 +124,8 @@ func (c *compiler) binary(n *ast.BinaryNode) (code, error) {
 func mismatch(n *ast.BinaryNode, l, r string, lt, rt Type) error {
 	f := failf(where(n), "%s cannot stand between %s and %s", n.Operator, l, r)
 	switch {
+	case isNilNode(n.Left) || isNilNode(n.Right):
+		f.hint = "only == and != work with nil"
 	case l == "nil":
 		f.hint = short(n.Left) + " is nil: give another value with (… ?? …)"
 	case r == "nil":
@@ -140,6 +142,13 @@ func mismatch(n *ast.BinaryNode, l, r string, lt, rt Type) error {
 	return f
 }
 
+func isNilNode(n ast.Node) bool {
+	_, ok := n.(*ast.NilNode)
+	return ok
+}
+
+// errMismatch tells a bound operator's caller, which knows the text, to say what
+// is wrong.
 var errMismatch = errors.New("operator does not fit")
 
 func logic(n *ast.BinaryNode, l, r code) (code, error) {

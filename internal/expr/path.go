@@ -79,6 +79,9 @@ func (c *compiler) unknownName(n *ast.IdentifierNode) error {
 	for _, v := range c.lets {
 		words = append(words, v.name)
 	}
+	if word := foreignWord(n.Value); word != "" {
+		return f.hinted("write %s", word)
+	}
 	f.hint = suggest(n.Value, slices.Values(words))
 	switch {
 	case f.hint != "":
@@ -89,6 +92,18 @@ func (c *compiler) unknownName(n *ast.IdentifierNode) error {
 		f.hint = "known here: " + strings.Join(words, ", ")
 	}
 	return f
+}
+
+// foreignWord translates what other languages call nil, true, false and the
+// operators between them.
+func foreignWord(name string) string {
+	switch name {
+	case "null", "None", "undefined", "NULL", "Nil":
+		return "nil"
+	case "True", "TRUE", "False", "FALSE", "AND", "OR", "NOT", "IN":
+		return strings.ToLower(name)
+	}
+	return ""
 }
 
 // secret recognises secrets.<connection>.<field>.

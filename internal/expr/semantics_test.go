@@ -226,6 +226,11 @@ func TestErrors(t *testing.T) {
 		{"a lookahead", `"a" matches "(?=a)"`, "1:13: the pattern is wrong: invalid or unsupported Perl syntax: `(?=`; patterns are RE2: no backreferences, no lookaround"},
 		{"too few arguments", `split("a")`, `1:1: split needs 2 arguments, but has 1`},
 		{"a second line", "inputs.score > 1\n  and nope", `2:7: unknown name "nope"; known here: alert, inputs, steps`},
+		{"a word of another language", `inputs.user != null`, `1:16: unknown name "null"; write nil`},
+		{"nil in order", `alert.b > nil`, `1:9: > cannot stand between a value of any type and nil; only == and != work with nil`},
+		{"a number where a list is needed", `len(5)`, `1:5: len needs a list, an object or a text, but 5 is an int`},
+		{"an object in a predicate", `map(inputs.list, {"a": #})`, `1:22: unexpected ":"; where an element is asked for, an object is put in brackets: map(list, ({"a": #}))`},
+		{"a field twice", `{a: 1, a: 2}`, `1:8: the field "a" stands here twice`},
 		{"a field of a text", `inputs.name.first`, `1:13: inputs.name is a text, so it has no field "first"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
