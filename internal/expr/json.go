@@ -153,6 +153,9 @@ func appendFloat(b []byte, f float64) ([]byte, error) {
 // floatText writes a number as JSON does: without an exponent unless it is very
 // large or very small.
 func floatText(f float64) string {
+	if f == 0 {
+		return "0" // also for the zero below zero, which equals it
+	}
 	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
 		return strconv.FormatFloat(f, 'e', -1, 64)
 	}
