@@ -60,6 +60,56 @@ func (v *Validator) Output(a *Action, output any) (where string) {
 	return "output " + joinProblems(wrong)
 }
 
+// Hidden is an output without the fields that its schema marks as secret: they
+// are for the product's own people. The output itself is not changed.
+func (v *Validator) Hidden(a *Action, output any) any {
+	if a.Outputs == nil {
+		return output
+	}
+	c, err := v.schema(a, "out", a.Outputs)
+	if err != nil || !c.hides {
+		return output
+	}
+	return withoutFields(output, a.Outputs)
+}
+
+func withoutFields(v any, s Schema) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			p := s.Property(k)
+			if secret, _ := p["secret"].(bool); secret && e != nil {
+				out[k] = Redacted
+				continue
+			}
+			out[k] = withoutFields(e, p)
+		}
+		return out
+	case []any:
+		items, _ := s["items"].(map[string]any)
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = withoutFields(e, items)
+		}
+		return out
+	}
+	return v
+}
+
+func hidesFields(s Schema) bool {
+	if secret, _ := s["secret"].(bool); secret {
+		return true
+	}
+	for name := range s.Properties() {
+		if hidesFields(s.Property(name)) {
+			return true
+		}
+	}
+	items, ok := s["items"].(map[string]any)
+	return ok && hidesFields(items)
+}
+
 func (v *Validator) schema(a *Action, side string, s Schema) (*CompiledSchema, error) {
 	key := a.Digest + side
 	if a.Digest == "" {
@@ -119,8 +169,8 @@ func (a *Action) label() string {
 // CompiledSchema is a JSON Schema ready for use. It is safe for concurrent use.
 type CompiledSchema struct {
 	schema *jsonschema.Schema
-	source Schema
-	anyRef bool
+	quick  quick // nil: there is none
+	hides  bool  // some field is secret
 }
 
 // Problem is one thing that is wrong with a value.
@@ -195,7 +245,7 @@ func CompileSchema(s Schema) (*CompiledSchema, error) {
 	if err != nil {
 		return nil, schemaError(err)
 	}
-	return &CompiledSchema{schema: compiled, source: s}, nil
+	return &CompiledSchema{schema: compiled, quick: quickOf(s), hides: hidesFields(s)}, nil
 }
 
 // noLoader keeps a schema from fetching others.
@@ -243,6 +293,9 @@ func schemaError(err error) error {
 // Check lists what is wrong with a plain value, nil when nothing is. Where a
 // Secret stands only its being a text is checked.
 func (c *CompiledSchema) Check(v any) []Problem {
+	if c.quick != nil && c.quick(v) {
+		return nil
+	}
 	var secrets [][]string
 	if expr.HasSecret(v) {
 		v = withoutSecrets(v, nil, &secrets)

@@ -235,7 +235,7 @@ func (c *Caller) output(res connector.Result, output any, in *connector.Invocati
 	if where := c.validator.Output(a, output); where != "" {
 		res = brokenOutput(res, in, where)
 	}
-	output = withoutSecretFields(output, a.Outputs)
+	output = c.validator.Hidden(a, output)
 	if res.Output, err = expr.EncodeJSON(output); err != nil {
 		return brokenOutput(res, in, "output: "+plain(err))
 	}
@@ -249,39 +249,6 @@ func brokenOutput(res connector.Result, in *connector.Invocation, where string) 
 		res.Message = "the answer is not what the connector promises: " + where
 	}
 	return res
-}
-
-// withoutSecretFields hides the fields that the schema marks as secret: they are
-// for the product's own people.
-func withoutSecretFields(v any, s connector.Schema) any {
-	if !hasSecretField(s) {
-		return v
-	}
-	m, ok := v.(map[string]any)
-	if !ok {
-		return v
-	}
-	out := make(map[string]any, len(m))
-	for k, e := range m {
-		p := s.Property(k)
-		switch secret, _ := p["secret"].(bool); {
-		case secret && e != nil:
-			out[k] = connector.Redacted
-		default:
-			out[k] = withoutSecretFields(e, p)
-		}
-	}
-	return out
-}
-
-func hasSecretField(s connector.Schema) bool {
-	for name := range s.Properties() {
-		p := s.Property(name)
-		if secret, _ := p["secret"].(bool); secret || hasSecretField(p) {
-			return true
-		}
-	}
-	return false
 }
 
 var errNoObject = errors.New("the output is no object")

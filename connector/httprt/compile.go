@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/textproto"
 	"slices"
+	"strings"
 
 	"riposte/connector"
 	"riposte/internal/expr"
@@ -42,7 +43,9 @@ type program struct {
 	egress    []*template
 	maxAnswer int64
 	redirects int
-	headerUse bool // some expression reads headers
+	headerUse bool // some expression over the answer reads headers
+	secretUse bool // some template of the request reads secrets
+	callUse   bool // or call
 }
 
 type rule struct {
@@ -135,6 +138,8 @@ func compile(a *connector.Action) (*program, error) {
 	if c.err != nil {
 		return nil, fmt.Errorf("%s: %w", a.Name(), c.err)
 	}
+	text := string(a.Runtime)
+	p.secretUse, p.callUse = strings.Contains(text, "secrets"), strings.Contains(text, "call")
 	p.headerUse = slices.ContainsFunc(c.refs, func(path []string) bool { return path[0] == "headers" })
 	return p, nil
 }

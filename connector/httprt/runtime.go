@@ -111,10 +111,15 @@ func (r *Runtime) program(a *connector.Action) (*program, error) {
 // requestEnv holds what the templates of a request see.
 func (x *exchange) requestEnv() *expr.Env {
 	in := x.in
-	return &expr.Env{Now: in.Now, Roots: map[string]any{
-		"inputs": in.Call.Inputs, "config": in.Config, "secrets": secretsRoot(in.Secrets),
-		"call": map[string]any{"key": in.Call.Key, "now": in.Now},
-	}}
+	roots := make(map[string]any, 8)
+	roots["inputs"], roots["config"] = in.Call.Inputs, in.Config
+	if x.prog.secretUse {
+		roots["secrets"] = secretsRoot(in.Secrets)
+	}
+	if x.prog.callUse {
+		roots["call"] = map[string]any{"key": in.Call.Key, "now": in.Now}
+	}
+	return &expr.Env{Now: in.Now, Roots: roots}
 }
 
 // request makes and sends the action's request; next, if not "", is the whole
@@ -137,9 +142,12 @@ func (x *exchange) request(ctx context.Context, env *expr.Env, next string) (*an
 		if err := p.auth.apply(ctx, x, req, body); err != nil {
 			return nil, err
 		}
-		token := x.client.tokens.current()
+		token := ""
+		if p.auth.refreshes() {
+			token = x.client.tokens.current()
+		}
 		ans, err := x.send(req, p.spec.Answer, p.maxAnswer)
-		if err != nil || ans.status != http.StatusUnauthorized || attempt > 0 || !p.auth.refreshes() {
+		if err != nil || ans.status != http.StatusUnauthorized || attempt > 0 || token == "" {
 			return ans, err
 		}
 		// The token ran out or was revoked: the product refused before it did
