@@ -99,6 +99,11 @@ func (a *answer) decode(b []byte, kind string) {
 			return
 		}
 		a.body, err = decodeJSON(b)
+	case "any":
+		if a.body, err = decodeJSON(b); err != nil {
+			a.body = validText(b)
+		}
+		return
 	default:
 		a.body = validText(b)
 	}
