@@ -21,7 +21,8 @@ type Checked struct {
 	facts    map[*Step]*facts
 	inputs   []Input
 	highest  connector.Impact
-	sound    bool // no diagnostic is an error
+	missing  []string // actions and playbooks that are not loaded
+	sound    bool     // no diagnostic is an error
 }
 
 // facts is what the check found out about one step.
@@ -266,6 +267,7 @@ func (c *checker) expr(t Text, w where, want expr.Type) *expr.Program {
 	}
 	c.out.programs[t.node] = p
 	c.reads(p.Refs(), t.node, w)
+	c.comparisons(t.Value, t.node, t.skip, w)
 	return p
 }
 
@@ -336,7 +338,26 @@ func (c *checker) value(d Data, w where, want expr.Type) *expr.Value {
 	}
 	c.out.values[d.node] = v
 	c.reads(v.Refs(), d.node, w)
+	c.compared(d, v, w)
 	return v
+}
+
+// compared looks at the comparisons in the texts of a value.
+func (c *checker) compared(d Data, v *expr.Value, w where) {
+	if _, constant := v.Const(); constant {
+		return
+	}
+	for _, leaf := range d.node.leaves() {
+		segments, err := expr.SplitTemplate(leaf.text)
+		if err != nil || !leaf.isText() {
+			continue
+		}
+		for _, segment := range segments {
+			if segment.IsExpr {
+				c.comparisons(segment.Text, leaf, segment.Offset, w)
+			}
+		}
+	}
 }
 
 // template compiles a text in which ${{ }} is worked out.
@@ -424,18 +445,18 @@ func (c *checker) readsStep(path []string, n *node, w where) {
 	if w.seen[id] || w.all && s.loop == nil {
 		return
 	}
-	c.r.errorf(n.mention("steps", id), "steps.%s is not visible here: %s", id, c.whyNot(s, w))
+	c.r.errorf(n.mention("steps", id), "steps.%s %s", id, whyNot(s, w))
 }
 
 // whyNot says why a step cannot be seen from a place.
-func (c *checker) whyNot(s *Step, w where) string {
+func whyNot(s *Step, w where) string {
 	switch loop := s.loop; {
 	case loop == nil || slices.Contains(w.loops, loop):
-		return "expected a step that comes before, in this list or one around it"
+		return "is not visible here; expected a step that comes before, in this list or one around it"
 	case loop.ID.Set():
-		return fmt.Sprintf("it is inside the loop of line %d; expected steps.%s, which has the rounds' results", loop.Pos.Line, loop.ID.Value)
+		return fmt.Sprintf("is only visible inside the loop of line %d; expected steps.%s, which has the rounds' results", loop.Pos.Line, loop.ID.Value)
 	default:
-		return fmt.Sprintf("it is inside the loop of line %d; expected the loop itself: give it an id and collect", loop.Pos.Line)
+		return fmt.Sprintf("is only visible inside the loop of line %d; expected the loop itself: give it an id and collect", loop.Pos.Line)
 	}
 }
 
@@ -471,6 +492,40 @@ func (n *node) mention(path ...string) Pos {
 		}
 	}
 	return n.at
+}
+
+// ApprovalFacts is one approval that a playbook asks for, for those who show it.
+type ApprovalFacts struct {
+	Step   string // its id, "" if none
+	Line   int
+	What   string // the action or playbook that waits for it
+	By     Data   // a text or a list of texts
+	Need   string // how many: "1", or for an expression what it may give: "1 or 2"
+	Within string
+}
+
+// Approvals lists what the playbook asks approval for, in the order of the text.
+func (c *Checked) Approvals() []ApprovalFacts {
+	var all []ApprovalFacts
+	add := func(s *Step, what string, a *ApprovalText) {
+		f := ApprovalFacts{Step: s.ID.Value, Line: a.Pos.Line, What: what, By: a.By, Need: "1", Within: a.Within.Value}
+		if a.Need.Set() {
+			f.Need = NeedText(a.Need.Value)
+		}
+		if f.Within == "" {
+			f.Within = FormatDuration(DefaultApproval)
+		}
+		all = append(all, f)
+	}
+	c.Playbook.All(func(s *Step) {
+		if s.Approve != nil {
+			add(s, s.Head.Value, s.Approve)
+		}
+		if s.Undo != nil && s.Undo.Approve != nil {
+			add(s, s.Undo.Action.Value+s.Undo.Playbook.Value, s.Undo.Approve)
+		}
+	})
+	return all
 }
 
 // StepFacts is what a check found out about a step, for those who show it.

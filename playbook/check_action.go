@@ -62,6 +62,7 @@ func (c *checker) find(name Text) (spec *connector.Action, capability, loaded bo
 
 func (c *checker) findCapability(name Text) (*connector.Action, bool, bool) {
 	if c.opt.Catalog == nil {
+		c.out.missing = append(c.out.missing, name.Value)
 		c.finding(name.Pos, CodeNotLoaded, "no connector is loaded that offers %s; its inputs and outputs are not checked and it counts as change", name.Value)
 		return nil, true, false
 	}
@@ -77,6 +78,7 @@ func (c *checker) notLoaded(name Text, prefix string) {
 	if c.opt.Catalog != nil {
 		hint = didYouMean(prefix, c.opt.Catalog.Connectors())
 	}
+	c.out.missing = append(c.out.missing, name.Value)
 	c.finding(name.Pos, CodeNotLoaded, "connector %s is not loaded; the inputs and outputs of %s are not checked and it counts as change%s", prefix, name.Value, hint)
 }
 
@@ -118,6 +120,7 @@ func (c *checker) callee(name Text, version int) *Signature {
 			return sig
 		}
 	}
+	c.out.missing = append(c.out.missing, name.Value)
 	c.finding(name.Pos, CodeNotLoaded, "playbook %s is not loaded; its inputs and outputs are not checked and it counts as change", name.Value)
 	return nil
 }

@@ -56,7 +56,9 @@ func (c *checker) verb(s *Step, w where) map[string]bool {
 		c.expr(s.Head, w, expr.Bool())
 		return union(c.list(s.Then, w), c.list(s.Else, w))
 	case Switch:
-		c.expr(s.Head, w, expr.Any())
+		if p := c.expr(s.Head, w, expr.Any()); p != nil {
+			c.impossibleCases(s, p.Type())
+		}
 		after := c.list(s.Else, w)
 		for _, b := range s.Branches {
 			after = union(after, c.list(b.Do, w))
@@ -216,12 +218,12 @@ func (c *checker) guarded(s *Step, w where) {
 	c.impact(s, f)
 	c.approval(s.Approve, w)
 	gave := w.with(binding{"output", f.output.Nullable()}, binding{"error", errorType(false).Nullable()})
-	c.retry(s, f, gave)
+	c.retry(s, f, w, gave)
 	c.undo(s, f, gave)
 	c.risks(s, f, w)
 }
 
-func (c *checker) retry(s *Step, f *facts, w where) {
+func (c *checker) retry(s *Step, f *facts, w, gave where) {
 	r := s.Retry
 	if r == nil {
 		return
@@ -230,8 +232,8 @@ func (c *checker) retry(s *Step, f *facts, w where) {
 		c.r.errorf(s.node.pair("retry").key.at, "retry on %s, which must not be called twice (idempotency none); expected no retry", s.Head.Value)
 	}
 	c.duration(r.Every, w)
-	c.expr(r.If, w, expr.Bool())
-	c.expr(r.Until, w, expr.Bool())
+	c.expr(r.If, gave, expr.Bool())
+	c.expr(r.Until, gave, expr.Bool())
 }
 
 func (c *checker) approval(a *ApprovalText, w where) {

@@ -54,7 +54,7 @@ func (c *compiler) compile() *Plan {
 	for _, t := range p.On {
 		c.plan.Triggers = append(c.plan.Triggers, c.trigger(t))
 	}
-	if len(p.On) == 0 {
+	if p.root.pair("on") == nil { // an empty list leaves it to other playbooks
 		c.plan.Triggers = []Trigger{{Kind: OnManual, Line: p.ID.Pos.Line}}
 	}
 	for _, e := range p.Vars {
@@ -69,6 +69,7 @@ func (c *compiler) compile() *Plan {
 	}
 	slices.Sort(c.asked)
 	c.plan.Available = slices.Compact(c.asked)
+	c.plan.Missing = slices.Compact(slices.Sorted(slices.Values(c.in.missing)))
 	c.plan.Hash = c.hash()
 	return c.plan
 }

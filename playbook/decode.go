@@ -198,10 +198,22 @@ func (d *decoder) list(n *node, s *shape, label string) {
 	}
 }
 
-// value accepts anything; the templates in it are compiled by the check.
+var anyValue = &shape{form: valueForm}
+
+// value accepts anything; the templates in it are compiled by the check. Keys
+// are taken as they are.
 func (d *decoder) value(n *node, s *shape, label string) {
 	if s.form == literalForm && n.kind != objectNode {
 		d.wrong(n, s, label)
+	}
+	for _, p := range n.pairs {
+		if hasTemplate(p.key.text) {
+			d.r.errorf(p.key.place(templateStart(p.key.text)), "${{ }} in a key; expected a key as it is, only values are worked out")
+		}
+		d.value(p.value, anyValue, p.key.text)
+	}
+	for _, item := range n.items {
+		d.value(item, anyValue, label)
 	}
 }
 

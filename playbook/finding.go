@@ -26,6 +26,7 @@ const (
 	CodeUnusedInput    = "unused-input"
 	CodeUnusedVar      = "unused-var"
 	CodeUnreachable    = "unreachable"
+	CodeNeverEqual     = "never-equal"
 	CodeOpenDuration   = "open-duration"
 	CodeDeprecated     = "deprecated-action"
 	CodeEmptyTest      = "test-proves-nothing"
@@ -40,7 +41,7 @@ func Codes() []string {
 	return []string{
 		CodeFileName, CodeNotLoaded, CodeUnfilledInput, CodeNoUndo, CodeNoErrorPath, CodeUnboundedLoop, CodeNoDeadline,
 		CodeNobodyApproves, CodeNobodyAnswers, CodeNobodyStarts, CodeUnusedStep, CodeUnusedInput, CodeUnusedVar,
-		CodeUnreachable, CodeOpenDuration, CodeDeprecated, CodeEmptyTest,
+		CodeUnreachable, CodeNeverEqual, CodeOpenDuration, CodeDeprecated, CodeEmptyTest,
 	}
 }
 

@@ -33,6 +33,7 @@ type Plan struct {
 	Inputs    []Input
 	Vars      []Var    // in the order written
 	Available []string // the literals given to available(), sorted
+	Missing   []string // actions and playbooks that were not loaded, sorted; such a plan is not published
 
 	Nodes   []Node // in the order of the text; a subtree is the range [i, Nodes[i].End)
 	Body    []NodeID

@@ -71,9 +71,26 @@ func FromTrigger(p *playbook.Plan, t *playbook.Trigger, o Object, now time.Time)
 		if _, ok := given[in.Name]; ok {
 			continue
 		}
-		if v, ok := object[in.Name]; ok && v != nil {
+		if v := named(t.Kind, object, in.Name); v != nil {
 			given[in.Name] = v
 		}
 	}
 	return given, nil
+}
+
+// named finds a field of an object, nil if it has none. What a source sent
+// beyond the normal form is in an alert's fields; an indicator's value also
+// answers to the word for its type, so that an input ip takes it.
+func named(kind playbook.TriggerKind, object map[string]any, name string) any {
+	if v := object[name]; v != nil {
+		return v
+	}
+	switch {
+	case kind == playbook.OnAlert:
+		fields, _ := object["fields"].(map[string]any)
+		return fields[name]
+	case kind == playbook.OnIndicator && object["type"] == name:
+		return object["value"]
+	}
+	return nil
 }
