@@ -72,6 +72,9 @@ func TestEncodeJSON(t *testing.T) {
 	if err != nil || string(got) != want {
 		t.Errorf("%v\n got %s\nwant %s", err, got, want)
 	}
+	if b, err := expr.EncodeJSON(math.Copysign(0, -1)); err != nil || string(b) != "0" {
+		t.Errorf("minus zero gives %s, %v", b, err)
+	}
 	for _, bad := range []any{math.NaN(), math.Inf(1), make(chan int), []any{func() {}}} {
 		if b, err := expr.EncodeJSON(bad); err == nil {
 			t.Errorf("%T gives %s", bad, b)

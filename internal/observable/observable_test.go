@@ -193,6 +193,9 @@ func TestExtract(t *testing.T) {
 		{"addresses of version 6", "::1, [2001:db8::5]:443 std::string 12:30:45 fe80::1%eth0 ::", []string{"ip ::1", "ip 2001:db8::5", "ip fe80::1"}},
 		{"vulnerabilities", "CVE-2024-3094, cve 2021-44228 (CVE-21-1)", []string{"cve CVE-2024-3094", "cve CVE-2021-44228"}},
 		{"names of files", `C:\a\evil.sh /usr/lib/x.so setup.py run.zip evil.com.exe`, nil},
+		{"names of fields", `{"proc.name":"sh","auth0.events":1,"action":"microsoft.security/alerts/write"} john.smith.name`, []string{"domain john.smith.name"}},
+		{"hashes of all lengths in one run", strings.Repeat("x", 40) + "," + strings.Repeat("ab", 16) + "/" + strings.Repeat("cd", 20) + "|" + strings.Repeat("ef", 17), []string{
+			"md5 " + strings.Repeat("ab", 16), "sha1 " + strings.Repeat("cd", 20)}},
 		{"a sentence without a blank", "It ended.In the night", nil},
 		{"text without blanks around", "请访问evil.com。（http://bad.com/x）", []string{"domain evil.com", "url http://bad.com/x", "domain bad.com"}},
 		{"a hash in a path", "https://vt.com/file/d41d8cd98f00b204e9800998ecf8427e/x", []string{

@@ -366,9 +366,19 @@ func (x *extractor) bareName(s string, a, b int) {
 	}
 }
 
-// fileEndings are last labels in use that mostly end the name of a file.
-var fileEndings = map[string]bool{
-	"py": true, "sh": true, "pl": true, "md": true, "rs": true, "zip": true, "mov": true, "ps": true, "cab": true, "so": true, "ml": true, "cc": true,
+// fileEndings are last labels in use that mostly end the name of a file, and
+// wordEndings such that mostly end the name of a field, an event or a class.
+var (
+	fileEndings = words("py sh pl md rs zip mov ps cab so ml cc")
+	wordEndings = words("name events exchange security network properties services management audit")
+)
+
+func words(list string) map[string]bool {
+	set := map[string]bool{}
+	for w := range strings.FieldsSeq(list) {
+		set[w] = true
+	}
+	return set
 }
 
 // name looks for a name in the atom from at to stop, and for a path behind it.
@@ -390,7 +400,7 @@ func (x *extractor) name(s string, at, stop, end int) int {
 	return stop
 }
 
-// looksLikeFile tells names of files from names of machines.
+// looksLikeFile tells names of files and fields from names of machines.
 func looksLikeFile(s, d string, from, to, end int) bool {
 	if from > 0 && (s[from-1] == '/' || s[from-1] == '\\') && !(from > 1 && s[from-2] == '/') {
 		return true // the last part of a path
@@ -400,7 +410,7 @@ func looksLikeFile(s, d string, from, to, end int) bool {
 	}
 	label := d[strings.LastIndexByte(d, '.')+1:]
 	followed := to < end && (s[to] == '/' || s[to] == ':')
-	return fileEndings[label] && strings.Count(d, ".") == 1 && !followed
+	return strings.Count(d, ".") == 1 && (fileEndings[label] && !followed || wordEndings[label])
 }
 
 // sentenceEnd finds a full stop without a blank behind it: "ended.In the".
@@ -411,14 +421,18 @@ func sentenceEnd(s string) bool {
 	return capital && len(last) > 1 && front == strings.ToLower(front) && strings.IndexByte(front, '.') < 0
 }
 
-// hashes looks for runs of hexadecimal digits of the right lengths.
+// hashes looks for runs of hexadecimal digits of the right lengths. The shortest
+// has 32, so one look in 32 bytes finds each of them.
 func (x *extractor) hashes(s string) {
-	for i := 0; i < len(s); {
-		if !isHex(rune(s[i])) {
-			i++
+	for probe := 31; probe < len(s); {
+		if !isHex(rune(s[probe])) {
+			probe += 32
 			continue
 		}
-		j := i
+		i, j := probe, probe+1
+		for i > 0 && isHex(rune(s[i-1])) {
+			i--
+		}
 		for j < len(s) && isHex(rune(s[j])) {
 			j++
 		}
@@ -427,7 +441,7 @@ func (x *extractor) hashes(s string) {
 		if ok && free && !x.otherDigest(i) {
 			x.add(t, strings.ToLower(s[i:j]), i, j)
 		}
-		i = j
+		probe = j + 32
 	}
 }
 
