@@ -30,5 +30,8 @@ type Handler func(ctx context.Context, in *Invocation) (Result, any)
 
 // Fail is the result of a call that did not do what was asked.
 func Fail(class Class, message string) Result {
+	if class == Policy {
+		return Result{Status: Denied, Class: class, Message: message}
+	}
 	return Result{Status: Failed, Class: class, Message: message}
 }

@@ -85,10 +85,9 @@ func field(in *connector.Invocation, name string) string {
 	return s
 }
 
-// Dialer connects to what a policy allows: names are resolved first, and the
-// address that is about to be used is judged. Other protocols than HTTP use it
-// too.
-func Dialer(p *egress.Policy) *net.Dialer {
+// dialer connects to what a policy allows: names are resolved first, and the
+// address that is about to be used is judged.
+func dialer(p *egress.Policy) *net.Dialer {
 	return &net.Dialer{
 		Timeout: 10 * time.Second, KeepAlive: 30 * time.Second,
 		Control: func(network, address string, _ syscall.RawConn) error { return p.Address(network, address) },
@@ -97,7 +96,7 @@ func Dialer(p *egress.Policy) *net.Dialer {
 
 func (r *Runtime) newClient(conn *connector.Connection, mtls [2]string) (*client, error) {
 	policy := connectionPolicy(conn)
-	guarded := Dialer(policy)
+	guarded := dialer(policy)
 	guarded.Resolver = r.Resolver
 	t := &http.Transport{
 		DialContext:            guarded.DialContext,
