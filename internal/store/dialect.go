@@ -19,8 +19,8 @@ import (
 // This file holds all that is SQLite's own: how a file is opened, what its
 // errors mean, and how ? placeholders become those of PostgreSQL.
 
-// connector opens connections to the file.
-func connector(path string, o Options, readOnly bool) (driver.Connector, error) {
+// opener opens connections to the file.
+func opener(path string, o Options, readOnly bool) (driver.Connector, error) {
 	p := url.Values{}
 	for _, v := range []string{
 		fmt.Sprintf("busy_timeout(%d)", o.BusyTimeout.Milliseconds()),

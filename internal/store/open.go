@@ -73,10 +73,10 @@ func Open(ctx context.Context, path string, opt Options) (*DB, error) {
 }
 
 func (d *DB) start(ctx context.Context) (err error) {
-	if d.writeTo, err = connector(d.path, d.opt, false); err != nil {
+	if d.writeTo, err = opener(d.path, d.opt, false); err != nil {
 		return err
 	}
-	if d.readFrom, err = connector(d.path, d.opt, true); err != nil {
+	if d.readFrom, err = opener(d.path, d.opt, true); err != nil {
 		return err
 	}
 	db := sql.OpenDB(d.writeTo)

@@ -307,16 +307,10 @@ CREATE TABLE indicators (
 	tenant     TEXT    NOT NULL DEFAULT 'default',
 	type       TEXT    NOT NULL,
 	value      TEXT    NOT NULL,
-	verdict    TEXT    NOT NULL,
-	confidence INTEGER NOT NULL,
-	added      INTEGER NOT NULL,
-	changed    INTEGER NOT NULL,
-	expires    INTEGER NOT NULL DEFAULT 0,
-	body       TEXT    NOT NULL             -- source, tags, note
+	body       TEXT    NOT NULL             -- intel.Indicator
 ) STRICT;
 CREATE UNIQUE INDEX indicators_value ON indicators (tenant, type, value);
 CREATE INDEX indicators_tenant ON indicators (tenant, id);
-CREATE INDEX indicators_expires ON indicators (expires, id) WHERE expires > 0;
 
 CREATE TABLE people (
 	tenant   TEXT    NOT NULL DEFAULT 'default',
@@ -336,7 +330,8 @@ CREATE TABLE sessions (
 	tenant  TEXT    NOT NULL DEFAULT 'default',
 	person  TEXT    NOT NULL,
 	opened  INTEGER NOT NULL,
-	expires INTEGER NOT NULL
+	expires INTEGER NOT NULL,
+	body    TEXT    NOT NULL                -- auth.Session
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_person ON sessions (person);
 CREATE INDEX sessions_expires ON sessions (expires);
@@ -347,25 +342,20 @@ CREATE TABLE tokens (
 	hash      TEXT    NOT NULL UNIQUE,
 	name      TEXT    NOT NULL,
 	person    TEXT    NOT NULL,
-	allowed   TEXT    NOT NULL DEFAULT '[]', -- permissions; empty: all of its owner
 	created   INTEGER NOT NULL,
-	expires   INTEGER NOT NULL DEFAULT 0,
-	last_used INTEGER NOT NULL DEFAULT 0
+	body      TEXT    NOT NULL              -- auth.Token
 ) STRICT;
 CREATE UNIQUE INDEX tokens_name ON tokens (person, name);
 
 -- Slots that an action holds under a limit of the guard.
 CREATE TABLE reservations (
-	limit_key TEXT    NOT NULL,
-	run_id    INTEGER NOT NULL,
-	act       INTEGER NOT NULL,
-	tenant    TEXT    NOT NULL DEFAULT 'default',
-	slots     INTEGER NOT NULL,
-	at        INTEGER NOT NULL,
-	used      INTEGER NOT NULL DEFAULT 0,   -- when the call left, 0: waiting
-	PRIMARY KEY (limit_key, run_id, act)
+	run_id INTEGER NOT NULL,
+	act    INTEGER NOT NULL,
+	tenant TEXT    NOT NULL DEFAULT 'default',
+	at     INTEGER NOT NULL,
+	body   TEXT    NOT NULL, -- guard.Reservation
+	PRIMARY KEY (run_id, act)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX reservations_run ON reservations (run_id, act);
 CREATE INDEX reservations_at ON reservations (at);
 
 CREATE TABLE switches (

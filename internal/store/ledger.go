@@ -1,0 +1,293 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"riposte/connector"
+	"riposte/internal/guard"
+	"riposte/internal/run"
+)
+
+// LedgerEntry is something done that can be taken back. The rules of guard say
+// what may become of it.
+type LedgerEntry struct {
+	ID       int64 // L-…
+	Tenant   string
+	Run      run.ID
+	Act      run.Act
+	Case     int64
+	Playbook string
+	Version  int
+	At       time.Time
+	Due      time.Time // zero: never by itself
+	State    guard.EntryState
+	TakenRun run.ID // that takes it back
+	TakenBy  string
+	Why      string
+	Ended    time.Time
+	Problem  string // of the last try
+	Tries    int
+	Owed     bool // ended while others held its target
+	run.UndoEntry
+}
+
+// ledgerBody is what of an entry nothing searches by.
+type ledgerBody struct {
+	run.UndoEntry
+	Owed bool `json:"owed,omitempty"`
+}
+
+// rule is the entry as guard's rules see it.
+func (e *LedgerEntry) rule() guard.Entry {
+	return guard.Entry{
+		ID: guard.EntryID(e.ID), Tenant: e.Tenant, Connection: e.Connection, Done: e.Done, Targets: e.Targets,
+		At: e.At, Due: e.Due, State: e.State, Already: e.Already, Owed: e.Owed,
+	}
+}
+
+// hold names a target that entries can share.
+func (e *LedgerEntry) hold(t connector.Target) string {
+	return strings.Join([]string{e.Connection, e.Done, string(t.Kind), t.Value}, "\x00")
+}
+
+const ledgerColumns = "l.id, l.tenant, l.run_id, l.act, l.case_id, l.playbook, l.version, l.entered, l.due, l.state, l.taken_run, l.taken_by, l.why, l.ended, l.problem, l.tries, l.body"
+
+func scanLedger(e *LedgerEntry, scan func(into ...any) error) error {
+	var raw json.RawMessage
+	if err := scan(&e.ID, &e.Tenant, &e.Run, &e.Act, &e.Case, &e.Playbook, &e.Version, &e.At, &e.Due, &e.State, &e.TakenRun, &e.TakenBy, &e.Why, &e.Ended, &e.Problem, &e.Tries, &raw); err != nil {
+		return err
+	}
+	var b ledgerBody
+	if err := json.Unmarshal(raw, &b); err != nil {
+		return err
+	}
+	e.UndoEntry, e.Owed = b.UndoEntry, b.Owed
+	return nil
+}
+
+func entries(q *Reader, query string, args ...any) (list []LedgerEntry, err error) {
+	rows, err := q.Query(query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var e LedgerEntry
+		if err := scanLedger(&e, rows.Scan); err != nil {
+			return nil, fmt.Errorf("read the ledger: %w", err)
+		}
+		list = append(list, e)
+	}
+	return list, rows.Err()
+}
+
+// EnterLedger stores an entry, unless its target was so before us and no open
+// entry of ours holds it. It sets the ID, 0 where nothing was entered.
+func EnterLedger(tx *Tx, e *LedgerEntry) error {
+	e.Tenant = tenantOf(e.Tenant)
+	e.State = guard.EntryOpen
+	if e.Problem != "" {
+		e.State = guard.EntryFailed
+	}
+	if e.Already {
+		sharing, err := sharing(&tx.Reader, e)
+		if err != nil {
+			return err
+		}
+		if !guard.Enters(e.rule(), rules(sharing)) {
+			return nil
+		}
+	}
+	var err error
+	if e.ID, err = NextID(tx, Ledger); err != nil {
+		return err
+	}
+	body, err := json.Marshal(ledgerBody{e.UndoEntry, e.Owed})
+	if err != nil {
+		return fmt.Errorf("enter L-%d: %w", e.ID, err)
+	}
+	action := e.Action
+	if action == "" {
+		action = e.UndoEntry.Playbook
+	}
+	_, err = tx.Exec(`INSERT INTO ledger (id, tenant, state, run_id, act, case_id, playbook, version, connection, action, entered, due, problem, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.ID, e.Tenant, string(e.State), int64(e.Run), e.Act, e.Case, e.Playbook, e.Version, e.Connection, action, e.At, e.Due, e.Problem, json.RawMessage(body))
+	for _, t := range e.Targets {
+		if err == nil {
+			_, err = tx.Exec("INSERT INTO ledger_targets (tenant, hold, entry_id, kind, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", e.Tenant, e.hold(t), e.ID, string(t.Kind), t.Value)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("enter L-%d: %w", e.ID, err)
+	}
+	return nil
+}
+
+// sharing lists the entries that share a target with one, and those that share
+// one with these.
+func sharing(q *Reader, e *LedgerEntry) ([]LedgerEntry, error) {
+	known := map[int64]LedgerEntry{e.ID: *e}
+	todo := []LedgerEntry{*e}
+	var list []LedgerEntry
+	for len(todo) > 0 {
+		next := todo[0]
+		todo = todo[1:]
+		for _, t := range next.Targets {
+			found, err := entries(q, `SELECT `+ledgerColumns+` FROM ledger_targets AS t JOIN ledger AS l ON l.id = t.entry_id
+				WHERE t.tenant = ? AND t.hold = ? ORDER BY l.id`, next.Tenant, next.hold(t))
+			if err != nil {
+				return nil, err
+			}
+			for _, f := range found {
+				if _, seen := known[f.ID]; !seen {
+					known[f.ID] = f
+					list, todo = append(list, f), append(todo, f)
+				}
+			}
+		}
+	}
+	return list, nil
+}
+
+func rules(list []LedgerEntry) []guard.Entry {
+	out := make([]guard.Entry, len(list))
+	for i := range list {
+		out[i] = list[i].rule()
+	}
+	return out
+}
+
+// LedgerEntryOf reads one entry: fault.NotFound. tenant "" is any.
+func LedgerEntryOf(q *Reader, tenant string, id int64) (e LedgerEntry, err error) {
+	err = scanLedger(&e, q.QueryRow("SELECT "+ledgerColumns+" FROM ledger AS l WHERE l.id = ?", id).Scan)
+	if err == nil && tenant != "" && e.Tenant != tenant {
+		err = ErrNoRow
+	}
+	if err != nil {
+		return e, fmt.Errorf("read ledger entry L-%d: %w", id, err)
+	}
+	return e, nil
+}
+
+// LedgerDue lists open entries due up to and including t, oldest first.
+func LedgerDue(q *Reader, t time.Time, limit int) ([]LedgerEntry, error) {
+	return entries(q, `SELECT `+ledgerColumns+` FROM ledger AS l WHERE l.state = 'open' AND l.due > 0 AND l.due <= ? ORDER BY l.due, l.id LIMIT ?`, t, limit)
+}
+
+// LedgerOfRun lists the entries of a run, the newest first.
+func LedgerOfRun(q *Reader, id run.ID) ([]LedgerEntry, error) {
+	return entries(q, "SELECT "+ledgerColumns+" FROM ledger AS l WHERE l.run_id = ? ORDER BY l.id DESC", int64(id))
+}
+
+// TakeLedger makes an open or failed entry taken by a run: fault.Conflict if it is
+// neither. call tells whether its target is to be released by its own undo.
+func TakeLedger(tx *Tx, id int64, by run.ID, who, why string, at time.Time) (call bool, err error) {
+	e, err := LedgerEntryOf(&tx.Reader, "", id)
+	if err != nil {
+		return false, err
+	}
+	others, err := sharing(&tx.Reader, &e)
+	if err != nil {
+		return false, err
+	}
+	t, err := guard.Take(e.rule(), rules(others))
+	if err != nil {
+		return false, err
+	}
+	e.State, e.Owed, e.TakenRun, e.TakenBy, e.Why = t.State, t.Owed, by, who, why
+	if t.State == guard.EntryUndone {
+		e.TakenRun, e.Ended = 0, at
+	}
+	if err := saveEntry(tx, &e, at); err != nil {
+		return false, err
+	}
+	for i := range others {
+		for _, free := range t.Free {
+			if o := &others[i]; guard.EntryID(o.ID) == free {
+				o.State, o.Owed, o.Due, o.Ended = guard.EntryOpen, true, at, time.Time{}
+				if err := saveEntry(tx, o, at); err != nil {
+					return false, err
+				}
+			}
+		}
+	}
+	return t.Call, nil
+}
+
+func saveEntry(tx *Tx, e *LedgerEntry, at time.Time) error {
+	body, err := json.Marshal(ledgerBody{e.UndoEntry, e.Owed})
+	if err == nil {
+		_, err = tx.Exec(`UPDATE ledger SET state = ?, due = ?, taken_run = ?, taken_by = ?, taken_at = ?, why = ?, ended = ?, problem = ?, tries = ?, body = ? WHERE id = ?`,
+			string(e.State), e.Due, int64(e.TakenRun), e.TakenBy, at, e.Why, e.Ended, e.Problem, e.Tries, json.RawMessage(body), e.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("change ledger entry L-%d: %w", e.ID, err)
+	}
+	return nil
+}
+
+// EndLedger ends the taking of an entry: undone, or failed with a reason.
+func EndLedger(tx *Tx, id int64, ok bool, reason string, at time.Time) error {
+	e, err := LedgerEntryOf(&tx.Reader, "", id)
+	if err != nil {
+		return err
+	}
+	if e.State, err = guard.End(e.rule(), ok); err != nil {
+		return err
+	}
+	e.Tries++
+	e.Problem = ""
+	e.Owed = e.Owed && !ok
+	if ok {
+		e.Ended = at
+	} else {
+		e.Problem = reason
+	}
+	return saveEntry(tx, &e, at)
+}
+
+// LedgerFilter narrows a list of entries. Zero values do not.
+type LedgerFilter struct {
+	State    guard.EntryState
+	Run      run.ID
+	Case     int64
+	Playbook string
+	Target   string // the value of a target
+}
+
+// ListLedger lists entries, the newest first.
+func ListLedger(q *Reader, tenant string, f LedgerFilter, s Slice) (page Page[LedgerEntry], err error) {
+	from, err := s.place("ledger", atTop)
+	if err != nil {
+		return page, err
+	}
+	query, args := "SELECT "+ledgerColumns+" FROM ledger AS l WHERE l.tenant = ? AND l.id < ?", []any{tenantOf(tenant), from.id}
+	and := func(text string, arg any) { query, args = query+" AND "+text, append(args, arg) }
+	if f.State != "" {
+		and("l.state = ?", string(f.State))
+	}
+	if f.Run != 0 {
+		and("l.run_id = ?", int64(f.Run))
+	}
+	if f.Case != 0 {
+		and("l.case_id = ?", f.Case)
+	}
+	if f.Playbook != "" {
+		and("l.playbook = ?", f.Playbook)
+	}
+	if f.Target != "" {
+		and("l.id IN (SELECT t.entry_id FROM ledger_targets AS t WHERE t.tenant = l.tenant AND t.value = ?)", f.Target)
+	}
+	if page.Items, err = entries(q, query+" ORDER BY l.id DESC LIMIT ?", append(args, s.size()+1)...); err != nil {
+		return page, err
+	}
+	if len(page.Items) > s.size() {
+		page.Items = page.Items[:s.size()]
+		page.Next = place{id: page.Items[len(page.Items)-1].ID}.cursor("ledger")
+	}
+	return page, nil
+}
