@@ -42,7 +42,11 @@ func (r *live) again(c run.Command, recovered bool) {
 	switch c := c.(type) {
 	case *run.Sleep:
 		r.addTimer(c)
-	case *run.Ask: // the question was stored with its event
+	case *run.Ask:
+		if recovered { // the first event of a run is stored before what follows from it
+			r.ask(c)
+			return
+		}
 		r.items = append(r.items, item{act: c.Act, n: c.N, kind: itemAsk, cmd: c})
 	case *run.CallRun:
 		r.items = append(r.items, item{act: c.Act, n: c.N, kind: itemChild, began: !recovered, cmd: c})
@@ -278,7 +282,7 @@ func (r *live) enter(c *run.Enter) {
 	if e.Ledger == nil {
 		return
 	}
-	en := &Entry{Tenant: s.Tenant, Run: r.id, Act: c.Act, Case: s.CaseID, Playbook: s.Playbook, Version: s.Version, At: r.lastAt, UndoEntry: c.Entry}
+	en := &Entry{Tenant: s.Tenant, Run: r.id, Act: c.Act, Case: s.CaseID, Slug: s.Playbook, Version: s.Version, At: r.lastAt, UndoEntry: c.Entry}
 	if c.Entry.After > 0 {
 		en.Due = r.lastAt.Add(c.Entry.After)
 	}

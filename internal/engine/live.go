@@ -56,6 +56,7 @@ type gather struct {
 	held   []func()
 	steps  []run.StepView // for the timeline of the case
 	size   int
+	urgent bool // the result of something that is dear to lose
 }
 
 func (g *gather) empty() bool { return len(g.events) == 0 && len(g.writes) == 0 }
@@ -214,6 +215,8 @@ func (r *live) belongings(ev *run.Event) {
 		act, n, at, a := ev.Act, ev.N, ev.At, *ev.Answer
 		r.write(func(tx Tx, _ int64) error { return e.Questions.Answered(tx, r.id, act, n, at, a) })
 	case ev.Kind == run.Finished:
+		it := r.find(ev.Act, ev.N)
+		r.next.urgent = r.next.urgent || it != nil && it.task != nil && it.task.do.Impact > connector.Read
 		r.remove(ev.Act, ev.N)
 	case ev.Kind == run.Checked, ev.Kind == run.Ended, ev.Kind == run.Undone, ev.Kind == run.Fired:
 		r.remove(ev.Act, ev.N)
@@ -320,7 +323,7 @@ func (r *live) flush() {
 	if r.flying != nil || r.next.empty() {
 		return
 	}
-	if len(r.next.held) > 0 || len(r.next.writes) > 0 || r.next.size > largeValue || !r.calling() {
+	if r.next.urgent || len(r.next.held) > 0 || len(r.next.writes) > 0 || r.next.size > largeValue || !r.calling() {
 		r.submit()
 		return
 	}

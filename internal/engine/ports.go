@@ -169,7 +169,8 @@ type Gate interface {
 
 // Questions keeps what people are asked.
 type Questions interface {
-	// Open stores a question; it is shown once the transaction is on disk.
+	// Open stores a question; it is shown once the transaction is on disk. One
+	// that is there already stays as it is.
 	Open(tx Tx, q Question) error
 	// Close withdraws the questions of an activation, of all numbers if n is 0.
 	Close(tx Tx, id run.ID, act run.Act, n int) error
@@ -194,17 +195,17 @@ type Question struct {
 
 // Entry is an open ledger entry as the engine needs it.
 type Entry struct {
-	ID       int64
-	Tenant   string
-	Run      run.ID
-	Act      run.Act
-	Case     int64
-	Playbook string
-	Version  int
-	At       time.Time
-	Due      time.Time // zero: never by itself
-	State    string    // open, taken, undone, failed
-	By       run.ID    // the run that takes it back, while taken
+	ID      int64
+	Tenant  string
+	Run     run.ID
+	Act     run.Act
+	Case    int64
+	Slug    string // of the playbook that made it, and its version
+	Version int
+	At      time.Time
+	Due     time.Time // zero: never by itself
+	State   string    // open, taken, undone, failed
+	By      run.ID    // the run that takes it back, while taken
 	run.UndoEntry
 }
 

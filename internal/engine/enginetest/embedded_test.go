@@ -116,7 +116,7 @@ func (b *books) Open(tx engine.Tx, q engine.Question) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.(*store.Tx).Exec(`INSERT INTO test_questions VALUES (?, ?, ?, 1, ?)`, q.Run, q.Act, q.N, string(data))
+	_, err = tx.(*store.Tx).Exec(`INSERT INTO test_questions VALUES (?, ?, ?, 1, ?) ON CONFLICT DO NOTHING`, q.Run, q.Act, q.N, string(data))
 	return err
 }
 

@@ -182,7 +182,7 @@ func (p *Plans) Available(_ string, plan *playbook.Plan) map[string]bool {
 func (p *Plans) OneStep(_ context.Context, s engine.OneStep) (*playbook.Plan, error) {
 	o := playbook.OneStep{ID: "undo", Action: s.Action, Playbook: s.Playbook, Retry: s.Retry, Every: s.Every, Within: s.Within, Impact: connector.Change}
 	if s.Action != "" {
-		if o.Spec = (Catalog{}).action(s.Action); o.Spec == nil {
+		if o.Spec = (Catalog{}).action(s.Action); o.Spec == nil || o.Spec.Connector == "gone" {
 			return nil, fmt.Errorf("action %s is not loaded: %w", s.Action, fault.NotFound)
 		}
 		o.Impact = o.Spec.Impact
