@@ -96,10 +96,10 @@ type checker struct {
 
 // where is what the checker knows about a place in the playbook.
 type where struct {
-	seen    map[string]bool // step ids that are visible
-	all     bool            // every step is visible that is in no loop
-	names   []binding       // roots beside the base: the loop's, output, error
-	loops   []*Step         // the loops around
+	seen    *seen     // step ids that are visible
+	all     bool      // every step is visible that is in no loop
+	names   []binding // roots beside the base: the loop's, output, error
+	loops   []*Step   // the loops around
 	secrets bool
 	noSet   string // why set is not allowed here
 	finally bool
@@ -124,7 +124,7 @@ func (c *checker) check() {
 	c.identity()
 	c.collect()
 	c.declare()
-	start := where{seen: map[string]bool{}, deadline: c.p.Timeout.Set(), handled: c.p.OnError != nil}
+	start := where{deadline: c.p.Timeout.Set(), handled: c.p.OnError != nil}
 	c.triggers()
 	c.list(c.p.Steps, start)
 	end := where{all: true, deadline: start.deadline, handled: true}
@@ -442,7 +442,7 @@ func (c *checker) readsStep(path []string, n *node, w where) {
 		return // the compiler has said so
 	}
 	c.usedSteps[id] = true
-	if w.seen[id] || w.all && s.loop == nil {
+	if w.seen.has(id) || w.all && s.loop == nil {
 		return
 	}
 	c.r.errorf(n.mention("steps", id), "steps.%s %s", id, whyNot(s, w))

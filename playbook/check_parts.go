@@ -19,7 +19,7 @@ var (
 
 // identity holds the playbook's id against the file's name.
 func (c *checker) identity() {
-	if !c.p.ID.Set() || c.p.File == "" {
+	if !c.p.ID.Set() || c.p.File == "" || c.p.File == "-" || strings.HasPrefix(c.p.File, "<") { // standard input has no name
 		return
 	}
 	if want, base := c.p.ID.Value+".playbook.yaml", filepath.Base(c.p.File); base != want {

@@ -7,22 +7,34 @@ import (
 	"riposte/internal/expr"
 )
 
-// list checks a list of steps. It gives the ids that are visible after it: those
-// before it and its own.
-func (c *checker) list(steps []*Step, w where) map[string]bool {
-	seen := maps.Clone(w.seen)
-	if seen == nil {
-		seen = map[string]bool{}
-	}
-	for _, s := range steps {
-		w.seen = seen
-		seen = c.step(s, w)
-	}
-	return seen
+// seen is the step ids that are visible at a place: those of the list that it
+// is in, as far as checked, and those of the lists around it.
+type seen struct {
+	ids   map[string]bool
+	outer *seen
 }
 
-// step checks one step and gives the ids that are visible after it.
-func (c *checker) step(s *Step, w where) map[string]bool {
+func (s *seen) has(id string) bool {
+	for ; s != nil; s = s.outer {
+		if s.ids[id] {
+			return true
+		}
+	}
+	return false
+}
+
+// list checks a list of steps and gives the ids in it that are visible after it.
+func (c *checker) list(steps []*Step, w where) map[string]bool {
+	own := &seen{ids: map[string]bool{}, outer: w.seen}
+	w.seen = own
+	for _, s := range steps {
+		c.step(s, w)
+	}
+	return own.ids
+}
+
+// step checks one step and adds the ids that are visible after it to its list.
+func (c *checker) step(s *Step, w where) {
 	c.expr(s.When, w, expr.Bool())
 	c.template(s.Name, w)
 	c.duration(s.Timeout, w)
@@ -30,20 +42,17 @@ func (c *checker) step(s *Step, w where) map[string]bool {
 	inner := w
 	inner.deadline = w.deadline || s.Timeout.Set()
 	inner.handled = w.handled || s.OnError != nil
-	after := maps.Clone(w.seen)
 	if s.valid {
-		maps.Copy(after, c.verb(s, inner))
+		maps.Copy(w.seen.ids, c.verb(s, inner))
 	}
 	if s.ID.Set() && c.steps[s.ID.Value] == s {
-		after[s.ID.Value] = true
+		w.seen.ids[s.ID.Value] = true
 	}
 	if s.OnError != nil {
-		h := w
-		h.seen = after
 		f := c.out.facts[s]
-		after = c.list(s.OnError.Do, h.with(binding{"output", f.output.Nullable()}, binding{"error", errorType(false)}))
+		h := w.with(binding{"output", f.output.Nullable()}, binding{"error", errorType(false)})
+		maps.Copy(w.seen.ids, c.list(s.OnError.Do, h))
 	}
-	return after
 }
 
 // verb checks what belongs to the step's verb and gives the ids inside that
@@ -59,28 +68,14 @@ func (c *checker) verb(s *Step, w where) map[string]bool {
 		if p := c.expr(s.Head, w, expr.Any()); p != nil {
 			c.impossibleCases(s, p.Type())
 		}
-		after := c.list(s.Else, w)
-		for _, b := range s.Branches {
-			after = union(after, c.list(b.Do, w))
-		}
-		return after
+		return union(c.list(s.Else, w), c.branches(s, w))
 	case Parallel:
 		w.noSet = "the branches of a parallel run at the same time"
-		after := map[string]bool{}
-		for _, b := range s.Branches {
-			after = union(after, c.list(b.Do, w))
-		}
-		return after
+		return c.branches(s, w)
 	case ForEach:
 		c.forEach(s, w)
 	case While:
-		w = w.with(binding{"index", expr.Int()})
-		c.expr(s.Head, w, expr.Bool())
-		w.loops = append(w.loops[:len(w.loops):len(w.loops)], s)
-		if s.Max == 0 {
-			w.unbounded = s
-		}
-		c.list(s.Do, w)
+		c.while(s, w)
 	case Ask:
 		c.ask(s, w)
 	case Set:
@@ -99,9 +94,36 @@ func (c *checker) verb(s *Step, w where) map[string]bool {
 	return nil
 }
 
+// branches checks lists that do not see each other.
+func (c *checker) branches(s *Step, w where) map[string]bool {
+	inside := map[string]bool{}
+	for _, b := range s.Branches {
+		maps.Copy(inside, c.list(b.Do, w))
+	}
+	return inside
+}
+
 func union(a, b map[string]bool) map[string]bool {
 	maps.Copy(a, b)
 	return a
+}
+
+// inLoop is the place inside a loop.
+func (w where) inLoop(s *Step, names ...binding) where {
+	w = w.with(append(names, binding{"index", expr.Int()})...)
+	w.loops = append(w.loops[:len(w.loops):len(w.loops)], s)
+	return w
+}
+
+func (c *checker) while(s *Step, w where) {
+	w = w.inLoop(s)
+	head := w
+	head.loops = head.loops[:len(head.loops)-1] // the condition is asked before the round
+	c.expr(s.Head, head, expr.Bool())
+	if s.Max == 0 {
+		w.unbounded = s
+	}
+	c.list(s.Do, w)
 }
 
 func (c *checker) forEach(s *Step, w where) {
@@ -116,12 +138,11 @@ func (c *checker) forEach(s *Step, w where) {
 			c.r.errorf(s.As.Pos, "%q has a meaning already; expected another name for the item", as)
 		}
 	}
-	w = w.with(binding{as, item}, binding{"index", expr.Int()})
-	w.loops = append(w.loops[:len(w.loops):len(w.loops)], s)
+	w = w.inLoop(s, binding{as, item})
 	if s.AtOnce > 1 {
 		w.noSet = "the rounds of a for_each with at_once above 1 run at the same time"
 	}
-	w.seen = c.list(s.Do, w)
+	w.seen = &seen{ids: c.list(s.Do, w), outer: w.seen}
 	collected := c.value(s.Collect, w, expr.Any())
 	if !s.ID.Set() || c.steps[s.ID.Value] != s {
 		return

@@ -335,3 +335,13 @@ func BenchmarkCheckAndCompile300Steps(b *testing.B) {
 		}
 	}
 }
+
+func TestThousandsOfStepsAreStillChecked(t *testing.T) {
+	text := bigPlaybook(6000)
+	if len(text) > MaxFileSize {
+		t.Fatal("too large for a file:", len(text))
+	}
+	if plan := mustLoad(t, text); len(plan.Nodes) != 6000 {
+		t.Error(len(plan.Nodes))
+	}
+}
