@@ -65,6 +65,7 @@ var layout = []struct {
 	{"connector/httprt", machine, "calls HTTP actions"},
 	{"connector/execrt", machine, "calls programs"},
 	{"connector/smtprt", machine, "sends mail"},
+	{"connector/connectortest", testSuite, "recorded answers for every connector"},
 	{"connector/caller", machine, "finds connections and makes calls"},
 	{"internal/secret", machine, "sealed credentials"},
 	{"internal/blob", machine, "large values"},
