@@ -197,6 +197,7 @@ func (b *builder) verb(n *node, s *Step) {
 		s.Within, s.Default = b.text(n, "within"), dataOf(n.value("default"))
 	case Stop:
 		s.Reason = b.text(n, "reason")
+	default: // the others have nothing of the kind
 	}
 }
 

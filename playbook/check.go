@@ -158,6 +158,7 @@ func (c *checker) collect() {
 			f.answer = &t
 		case ForEach:
 			f.output = expr.List(expr.Any())
+		default: // the others give nothing
 		}
 		if !s.valid {
 			f.output = expr.Any()
@@ -235,6 +236,7 @@ func varType(v *expr.Value) expr.Type {
 		return expr.List(expr.Any()).Nullable()
 	case expr.KindObject:
 		return expr.Object(nil, true).Nullable()
+	default: // the others stay what they are
 	}
 	return t.Nullable()
 }
@@ -475,6 +477,7 @@ func (n *node) leaves() []*node {
 			all = append(all, p.value.leaves()...)
 		}
 		return all
+	default: // a scalar
 	}
 	return []*node{n}
 }

@@ -197,17 +197,15 @@ func (c *checker) undo(s *Step, f *facts, w where) {
 	c.approval(u.Approve, w)
 	w.secrets = u.Action.Set()
 	v := c.value(u.With, w, expr.Any())
-	at := u.Pos
 	switch {
 	case u.Action.Set():
-		at = s.Undo.Action.Pos
 		spec, _, _ := c.find(u.Action)
 		f.undoImpact = connector.Change
 		if spec != nil {
 			f.undo, f.undoImpact = spec, spec.Impact
 			c.fitsAction(u.With, v, spec, u.Action.Pos, u.Action.Value)
 		}
-		c.ceiling(f.undoImpact, at, "the undo "+u.Action.Value)
+		c.ceiling(f.undoImpact, u.Action.Pos, "the undo "+u.Action.Value)
 	case u.Playbook.Set():
 		f.undoImpact = connector.Change
 		if sig := c.callee(u.Playbook, 0); sig != nil {

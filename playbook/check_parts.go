@@ -42,6 +42,7 @@ func (c *checker) triggers() {
 			c.cron(t)
 		case OnManual:
 			c.roles(t)
+		default: // the others were checked by the decoder
 		}
 	}
 }
@@ -63,6 +64,7 @@ func (c *checker) triggerRoots(t *TriggerText) []binding {
 				roots = append(roots, binding{name, all[name].Nullable()})
 			}
 		}
+	default: // the others have nothing of the kind
 	}
 	return roots
 }

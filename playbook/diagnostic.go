@@ -23,10 +23,6 @@ type Pos struct {
 	Column int `json:"column"`
 }
 
-func (p Pos) compare(q Pos) int {
-	return cmp.Or(cmp.Compare(p.Line, q.Line), cmp.Compare(p.Column, q.Column))
-}
-
 // Diagnostic is one thing that a check has to say about a file.
 type Diagnostic struct {
 	File     string   `json:"file"`

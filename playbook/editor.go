@@ -65,6 +65,7 @@ func (e editor) schema(s *shape) map[string]any {
 		return map[string]any{"anyOf": choices}
 	case stepForm:
 		return e.step()
+	default: // texts of all sorts
 	}
 	return text(s)
 }

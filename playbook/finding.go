@@ -157,6 +157,7 @@ func ends(s *Step) bool {
 		return endsAll(s.Then) && endsAll(s.Else)
 	case Switch:
 		return endsAll(s.Else) && len(s.Branches) > 0 && !slices.ContainsFunc(s.Branches, func(b *Blocks) bool { return !endsAll(b.Do) })
+	default: // the flow goes on after the others
 	}
 	return false
 }
@@ -195,6 +196,7 @@ func (c *checker) openDuration(t Text, v *expr.Value) {
 				c.finding(t.Pos, CodeOpenDuration, "the duration depends on inputs.%s, which may be any text; give it an enum or a pattern", path[1])
 				onlyInputs = false
 			}
+		default: // not known, or no part of a duration
 		}
 	}
 	if onlyInputs {

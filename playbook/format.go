@@ -108,6 +108,7 @@ func (s *shape) field(n *node, key string) *shape {
 				return f.shape
 			}
 		}
+	default: // the others have nothing of the kind
 	}
 	return anything
 }
@@ -121,6 +122,7 @@ func (s *shape) order(n *node) []field {
 		return s.fields
 	case stepForm:
 		return stepOrder(n)
+	default: // the others have nothing of the kind
 	}
 	return nil
 }
@@ -303,6 +305,7 @@ func (f *formatter) inline(n *node, s *shape) string {
 			parts = append(parts, quoteText(p.key.text, flowPlace)+": "+f.inline(p.value, s.field(n, p.key.text)))
 		}
 		return "{ " + strings.Join(parts, ", ") + " }"
+	default: // a scalar
 	}
 	return f.oneLine(n, s, flowPlace)
 }

@@ -40,6 +40,7 @@ func (w *walker) open() {
 		} else {
 			w.at = len(w.file)
 		}
+	default: // nothing stands before the others
 	}
 }
 
@@ -118,6 +119,7 @@ func (w *walker) close() int {
 	case doubleStyle:
 		w.skip()
 		return min(w.at+1, len(w.file))
+	default: // nothing stands after the others
 	}
 	return w.at
 }

@@ -79,8 +79,6 @@ func (n *node) isText() bool {
 	return n.kind == scalarNode && ok
 }
 
-func (n *node) isScalar() bool { return n.kind == scalarNode }
-
 // isNull tells whether nothing (or null) was written.
 func (n *node) isNull() bool { return n.kind == scalarNode && n.data == nil }
 
@@ -116,6 +114,7 @@ func (n *node) decode() any {
 			object[p.key.text] = p.value.decode()
 		}
 		return object
+	default: // a scalar
 	}
 	return n.data
 }

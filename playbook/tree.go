@@ -1,7 +1,5 @@
 package playbook
 
-import "slices"
-
 // Playbook is a parsed file: what was written, where, before anything is
 // resolved. A part that was left out is the zero Text, nil, or an empty list.
 type Playbook struct {
@@ -182,11 +180,6 @@ func (s *Step) lists() [][]*Step {
 		all = append(all, s.OnError.Do)
 	}
 	return all
-}
-
-// isBlock tells whether a step holds other steps, handlers apart.
-func (s *Step) isBlock() bool {
-	return slices.Contains([]Verb{If, Switch, Parallel, ForEach, While}, s.Verb)
 }
 
 // guarded tells whether a step can change something outside.
