@@ -109,17 +109,13 @@ type recordInput struct {
 func (a *api) alertRoutes() {
 	add(a, auth.AlertsRead, op("alerts", get, "/api/alerts", "list-alerts", "List alerts, the newest first"),
 		func(ctx context.Context, in *listAlertsInput) (*Listed[Alert], error) {
-			p, err := in.page()
-			if err != nil {
-				return nil, err
-			}
 			c, err := reference(caseCode, "case", in.Case)
 			if err != nil {
 				return nil, err
 			}
 			return listed(a.Alerts.Alerts(ctx, in.caller, AlertFilter{
 				Status: in.Status, Source: in.Source, MinSeverity: in.MinSeverity.Number(), Text: in.Text, Observable: in.Observable, Case: c,
-			}, p))
+			}, in.page()))
 		})
 	add(a, auth.AlertsRead, op("alerts", get, "/api/alerts/{id}", "get-alert", "Read an alert with everything that came"),
 		func(ctx context.Context, in *recordInput) (*Body[Alert], error) {

@@ -153,21 +153,18 @@ func (a *api) approvalRoutes() {
 }
 
 func (a *api) listApprovals(ctx context.Context, in *listApprovalsInput) (*Listed[Approval], error) {
-	p, err := in.page()
-	if err != nil {
-		return nil, err
-	}
 	f := ApprovalFilter{State: in.State, Mine: in.Mine}
 	if f.State == "all" {
 		f.State = ""
 	}
+	var err error
 	if f.Run, err = reference(runCode, "run", in.Run); err != nil {
 		return nil, err
 	}
 	if f.Case, err = reference(caseCode, "case", in.Case); err != nil {
 		return nil, err
 	}
-	return listed(a.Approvals.Approvals(ctx, in.caller, f, p))
+	return listed(a.Approvals.Approvals(ctx, in.caller, f, in.page()))
 }
 
 func (a *api) decideRoute(verb, summary string, yes bool) {

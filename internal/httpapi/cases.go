@@ -201,15 +201,11 @@ type caseTimelineInput struct {
 func (a *api) caseRoutes() {
 	add(a, auth.CasesRead, op("cases", get, "/api/cases", "list-cases", "List cases, the last changed first"),
 		func(ctx context.Context, in *listCasesInput) (*Listed[Case], error) {
-			p, err := in.page()
-			if err != nil {
-				return nil, err
-			}
 			if in.Owner == "me" {
 				in.Owner = in.caller.Name
 			}
 			return listed(a.Cases.Cases(ctx, in.caller, CaseFilter{
-				Status: in.Status, Owner: in.Owner, MinSeverity: in.MinSeverity.Number(), Text: in.Text}, p))
+				Status: in.Status, Owner: in.Owner, MinSeverity: in.MinSeverity.Number(), Text: in.Text}, in.page()))
 		})
 	add(a, auth.CasesWrite, answering(201, op("cases", post, "/api/cases", "open-case", "Open a case")), a.openCase)
 	add(a, auth.CasesRead, op("cases", get, "/api/cases/{id}", "get-case", "Read a case with all that it holds"),
@@ -244,11 +240,7 @@ func (a *api) caseRoutes() {
 			if err != nil {
 				return nil, err
 			}
-			p, err := in.page()
-			if err != nil {
-				return nil, err
-			}
-			return listed(a.Cases.Timeline(ctx, in.caller, n, p))
+			return listed(a.Cases.Timeline(ctx, in.caller, n, in.page()))
 		})
 	a.caseContentRoutes()
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -141,14 +142,18 @@ func (w *world) Alerts(_ context.Context, _ auth.Caller, _ AlertFilter, p Page) 
 		return Found[Alert]{}, w.fail
 	}
 	from := int64(120)
-	if p.After != nil {
-		from = p.After.ID - 1
+	if p.Cursor != "" {
+		n, err := strconv.ParseInt(p.Cursor, 10, 64)
+		if err != nil {
+			return Found[Alert]{}, BadCursor()
+		}
+		from = n - 1
 	}
 	var f Found[Alert]
 	for n := from; n > 0 && len(f.Items) < p.Limit; n-- {
 		f.Items = append(f.Items, Alert{ID: id.Format(alertCode, n), Source: "test", Title: "An alert", Status: "new", Count: 1, Time: start, Received: start})
 		if len(f.Items) == p.Limit && n > 1 {
-			f.Next = &Cursor{ID: n}
+			f.Next = strconv.FormatInt(n, 10)
 		}
 	}
 	return f, nil

@@ -109,18 +109,15 @@ type listLedgerInput struct {
 func (a *api) ledgerRoutes() {
 	add(a, auth.LedgerRead, op("ledger", get, "/api/ledger", "list-ledger", "List what was done and can be taken back, the newest first"),
 		func(ctx context.Context, in *listLedgerInput) (*Listed[LedgerEntry], error) {
-			p, err := in.page()
-			if err != nil {
-				return nil, err
-			}
 			f := LedgerFilter{State: in.State, Playbook: in.Playbook, Target: in.Target}
+			var err error
 			if f.Run, err = reference(runCode, "run", in.Run); err != nil {
 				return nil, err
 			}
 			if f.Case, err = reference(caseCode, "case", in.Case); err != nil {
 				return nil, err
 			}
-			return listed(a.Ledger.Entries(ctx, in.caller, f, p))
+			return listed(a.Ledger.Entries(ctx, in.caller, f, in.page()))
 		})
 	add(a, auth.LedgerRead, op("ledger", get, "/api/ledger/{id}", "get-ledger-entry", "Read an entry"),
 		func(ctx context.Context, in *recordInput) (*Body[LedgerEntry], error) {

@@ -88,11 +88,7 @@ func (a *api) listRoutes() {
 		})
 	add(a, auth.ListsRead, op("lists", get, "/api/lists/{name}", "get-list", "List what is in a list, by value"),
 		func(ctx context.Context, in *listEntriesInput) (*Listed[ListEntry], error) {
-			p, err := in.page()
-			if err != nil {
-				return nil, err
-			}
-			return listed(a.Lists.ListEntries(ctx, in.caller, in.Name, p))
+			return listed(a.Lists.ListEntries(ctx, in.caller, in.Name, in.page()))
 		})
 	add(a, auth.ListsWrite, largeBody(op("lists", post, "/api/lists/{name}/import", "import-list", "Put values into a list, all or none")),
 		func(ctx context.Context, in *importInput) (*Body[Imported], error) {

@@ -1,53 +1,30 @@
 package httpapi
 
-import (
-	"encoding/base64"
-	"encoding/json"
-)
-
-// Page is the part of a list that is asked for. Every list has one order; After
-// is where the page before ended.
+// Page is the part of a list that is asked for. Every list has one order;
+// Cursor is Found.Next of the page before, "" for the first one. One that is not
+// from this list is fault.Invalid.
 type Page struct {
-	Limit int     // 1 to 500
-	After *Cursor // nil: from the start
+	Limit  int // 1 to 500
+	Cursor string
 }
 
-// Cursor is a place in a list: the sort key and the ID of the entry before it.
-// A list that is ordered by ID or by name alone leaves the others zero.
-type Cursor struct {
-	Key  int64  `json:"k,omitempty"`
-	ID   int64  `json:"i,omitempty"`
-	Name string `json:"n,omitempty"`
-}
-
-// Found is a page of a list. Next is nil on the last one.
+// Found is a page of a list. Next is "" on the last one.
 type Found[T any] struct {
 	Items []T
-	Next  *Cursor
+	Next  string
 }
 
 // Paged is embedded in the input of every list.
 type Paged struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many entries at most."`
-	Cursor string `query:"cursor" maxLength:"512" doc:"next_cursor of the page before. Opaque: do not build or read it."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many entries at most. A page can be shorter and still not be the last."`
+	Cursor string `query:"cursor" maxLength:"4096" doc:"next_cursor of the page before. Opaque: do not build or read it."`
 }
 
-// page reads what was asked for.
-func (p Paged) page() (Page, error) {
-	out := Page{Limit: p.Limit}
-	if p.Cursor == "" {
-		return out, nil
-	}
-	var c Cursor
-	raw, err := base64.RawURLEncoding.DecodeString(p.Cursor)
-	if err == nil {
-		err = json.Unmarshal(raw, &c)
-	}
-	if err != nil {
-		return out, wrongParameter("cursor", "it is not one that this server gave; begin the list again without it")
-	}
-	out.After = &c
-	return out, nil
+func (p Paged) page() Page { return Page{Limit: p.Limit, Cursor: p.Cursor} }
+
+// BadCursor is the problem of a cursor that no list has given.
+func BadCursor() error {
+	return wrongParameter("cursor", "it is not one that this list gave; begin the list again without it")
 }
 
 // List is a page of a list.
@@ -63,18 +40,7 @@ func listed[T any](f Found[T], err error) (*Listed[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Listed[T]{List[T]{Items: f.Items}}
-	if out.Body.Items == nil {
-		out.Body.Items = []T{}
-	}
-	if f.Next != nil {
-		raw, err := json.Marshal(f.Next)
-		if err != nil {
-			return nil, err
-		}
-		out.Body.NextCursor = base64.RawURLEncoding.EncodeToString(raw)
-	}
-	return out, nil
+	return &Listed[T]{List[T]{Items: orEmpty(f.Items), NextCursor: f.Next}}, nil
 }
 
 // wrongParameter is the problem of one parameter that is well-formed but wrong.

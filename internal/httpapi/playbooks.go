@@ -175,11 +175,7 @@ type listPlaybooksInput struct {
 func (a *api) playbookRoutes() {
 	add(a, auth.PlaybooksRead, op("playbooks", get, "/api/playbooks", "list-playbooks", "List playbooks by their slug"),
 		func(ctx context.Context, in *listPlaybooksInput) (*Listed[Playbook], error) {
-			p, err := in.page()
-			if err != nil {
-				return nil, err
-			}
-			return listed(a.Playbooks.Playbooks(ctx, in.caller, p))
+			return listed(a.Playbooks.Playbooks(ctx, in.caller, in.page()))
 		})
 	add(a, auth.PlaybooksRead, op("playbooks", get, "/api/playbooks/{slug}", "get-playbook", "Read what is known of a playbook"),
 		func(ctx context.Context, in *slugInput) (*Body[Playbook], error) {

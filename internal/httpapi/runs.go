@@ -216,15 +216,11 @@ type retryAllInput struct {
 func (a *api) runRoutes() {
 	add(a, auth.RunsRead, op("runs", get, "/api/runs", "list-runs", "List runs, the newest first"),
 		func(ctx context.Context, in *listRunsInput) (*Listed[Run], error) {
-			p, err := in.page()
-			if err != nil {
-				return nil, err
-			}
 			f, err := in.filter()
 			if err != nil {
 				return nil, err
 			}
-			return listed(a.Runs.Runs(ctx, in.caller, f, p))
+			return listed(a.Runs.Runs(ctx, in.caller, f, in.page()))
 		})
 	add(a, auth.RunsStart, answering(202, op("runs", post, "/api/runs", "start-run", "Start a run; answered when it is on disk")), a.startRun)
 	add(a, auth.RunsRead, op("runs", get, "/api/runs/{id}", "get-run", "Read a run with its steps"),
