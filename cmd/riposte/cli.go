@@ -20,11 +20,21 @@ const (
 
 // cli is every command and the flags that all of them take.
 type cli struct {
-	JSON    bool `name:"json" help:"Write data as JSON, one object or one line of it for each record."`
+	JSON    bool `name:"json" help:"Write data as JSON, to standard output."`
 	NoColor bool `name:"no-color" help:"No colours, as with NO_COLOR set."`
 
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Alert      alertCmd      `cmd:"" group:"server" help:"What sources report."`
+	Case       caseCmd       `cmd:"" group:"server" help:"What people work on."`
+	Run        runCmd        `cmd:"" group:"server" help:"Executions of playbooks."`
+	Approval   approvalCmd   `cmd:"" group:"server" help:"What people are asked."`
+	Ledger     ledgerCmd     `cmd:"" group:"server" help:"What is in force and how it is taken back."`
+	Lists      listsCmd      `cmd:"" group:"server" help:"Tables of the installation."`
+	Connection connectionCmd `cmd:"" group:"server" help:"Configured instances of connectors."`
+	Switch     switchCmd     `cmd:"" group:"server" help:"What is switched off."`
+	Token      tokenCmd      `cmd:"" group:"server" help:"API tokens."`
+
 	Config  configCmd  `cmd:"" help:"Check the configuration, show it, make a password's hash."`
+	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
 // run is the program: it gives the exit code.
@@ -39,6 +49,7 @@ func run(ctx context.Context, args []string, w *world) int {
 		kong.Exit(func(code int) { exited = &code }),
 		kong.Help(help),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.ExplicitGroups([]kong.Group{{Key: "server", Title: "Commands that speak to a server (RIPOSTE_URL, RIPOSTE_TOKEN):"}}),
 		kong.Vars(defaultsForHelp()),
 	)
 	if err != nil {

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+
+	"riposte/internal/httpapi"
+)
+
+type alertCmd struct {
+	List alertListCmd `cmd:"" help:"List alerts, the newest first."`
+	Show alertShowCmd `cmd:"" help:"Show an alert with everything that came."`
+}
+
+type alertListCmd struct {
+	paging
+	Status     string `name:"status" enum:",new,in_case,closed,dropped" default:"" help:"Only alerts of this status."`
+	Source     string `name:"source" help:"Only alerts of this source."`
+	Severity   string `name:"min-severity" enum:",informational,low,medium,high,critical" default:"" help:"This severity or a higher one."`
+	Observable string `name:"observable" help:"Only alerts with this value in them."`
+	Text       string `name:"text" short:"q" help:"Only those with this in the title."`
+}
+
+// Examples leads the command's help.
+func (*alertListCmd) Examples() string {
+	return "riposte alert list --min-severity high\nriposte alert list --observable 198.51.100.23 --json"
+}
+
+// Run lists alerts.
+func (c *alertListCmd) Run(w *world) error {
+	s, err := w.connect()
+	if err != nil {
+		return err
+	}
+	items, err := fetchAll[httpapi.Alert](s, "/api/alerts",
+		filters("status", c.Status, "source", c.Source, "min_severity", c.Severity, "observable", c.Observable, "q", c.Text), c.paging)
+	if err != nil {
+		return err
+	}
+	return printList(w, items, "no alerts", []string{"id", "severity", "status", "title", "source", "count", "received", "case"}, func(a httpapi.Alert) []string {
+		return []string{a.ID, string(a.Severity), a.Status, clip(a.Title, 60), a.Source, fmt.Sprint(a.Count), stamp(a.Received), a.Case}
+	})
+}
+
+type alertShowCmd struct {
+	ID string `arg:"" help:"The alert, such as A-5521."`
+}
+
+// Examples leads the command's help.
+func (*alertShowCmd) Examples() string { return "riposte alert show A-5521 --json" }
+
+// Run shows an alert.
+func (c *alertShowCmd) Run(w *world) error {
+	path, err := recordPath("alerts", "A", c.ID)
+	if err != nil {
+		return err
+	}
+	s, err := w.connect()
+	if err != nil {
+		return err
+	}
+	a, err := fetch[httpapi.Alert](s, path, nil)
+	if err != nil {
+		return err
+	}
+	if w.json {
+		return w.printJSON(a)
+	}
+	w.facts("alert", a.ID, "title", a.Title, "severity", string(a.Severity), "status", a.Status, "source", a.Source, "category", a.Category,
+		"description", a.Description, "case", a.Case, "count", fmt.Sprint(a.Count), "time", stamp(a.Time), "received", stamp(a.Received),
+		"last seen", stamp(a.LastSeen), "link", a.Link, "error", a.Error)
+	for _, o := range a.Observables {
+		fmt.Fprintf(w.out, "%s  %s  %s\n", o.Type, oneLine(o.Value), o.Role)
+	}
+	if len(a.Raw) > 0 {
+		fmt.Fprintf(w.out, "\n%s\n", oneLine(string(a.Raw)))
+	}
+	return nil
+}
