@@ -84,7 +84,7 @@ func (r *live) callFor(d *run.Do) Call {
 		Call:   connector.Call{Connection: d.Connection, Action: d.Spec, Inputs: d.Inputs, Key: d.Key},
 		Tenant: s.Tenant, Run: r.id, Act: d.Act, N: d.N, Attempt: d.Attempt, Name: d.Name, Poll: d.Poll, Impact: d.Impact,
 		Hash: d.Hash, Approved: d.Approved, Agreed: d.Agreed, Playbook: s.Playbook, Version: s.Version, Case: s.CaseID, Alert: s.AlertID,
-		By: s.By, Test: s.Test, Undoes: s.Undoes,
+		By: s.By, Test: s.Test, Undoes: s.Undoes, Node: d.Node, Chain: s.Chain, Severity: s.Severity,
 	}
 }
 

@@ -129,7 +129,10 @@ type Call struct {
 	Act      run.Act
 	N        int // of the Do
 	Attempt  int
-	Name     string // as Do.Name: for mocks and where Action is nil
+	Name     string         // as Do.Name: for mocks and where Action is nil
+	Node     *playbook.Node // the step
+	Chain    []string       // slugs of the playbooks above, outermost first
+	Severity int            // of the run, 0 unknown
 	Poll     bool
 	Impact   connector.Impact
 	Hash     string // what was cleared or approved

@@ -236,7 +236,7 @@ func (s *State) restore(snap *snapshot) error {
 	}
 	s.root = &scope{frame: frames[snap.Scopes[0].Frame]}
 	s.root.roots = s.firstRoots()
-	s.caseNow = snap.Case.v
+	s.caseNow = playbook.Object(playbook.OnCase, snap.Case.v)
 	s.root.roots["case"] = s.caseNow
 	scopes := []*scope{s.root}
 	for _, st := range snap.Scopes[1:] {

@@ -165,10 +165,10 @@ func (s *State) firstRoots() map[string]any {
 	if st.By != "" {
 		by = st.By
 	}
-	s.caseNow = decode(st.Case)
+	s.caseNow = playbook.Object(playbook.OnCase, decode(st.Case))
 	return map[string]any{
 		"inputs": inputs, "vars": s.vars, "steps": s.root.frame.steps,
-		"alert": decode(st.Alert), "case": s.caseNow, "indicator": decode(st.Indicator),
+		"alert": playbook.Object(playbook.OnAlert, decode(st.Alert)), "case": s.caseNow, "indicator": playbook.Object(playbook.OnIndicator, decode(st.Indicator)),
 		"run":      map[string]any{"id": st.Run.String(), "started": s.began, "by": by, "test": st.Test},
 		"playbook": map[string]any{"id": st.Playbook, "version": version},
 	}
@@ -201,7 +201,7 @@ func decode(b []byte) any {
 // readCase puts the case, as it is now, into every scope. A case that a step of
 // the run opened is the run's from then on.
 func (s *State) readCase(raw []byte) {
-	s.caseNow = decode(raw)
+	s.caseNow = playbook.Object(playbook.OnCase, decode(raw))
 	if m, ok := s.caseNow.(map[string]any); ok && s.start.CaseID == 0 {
 		if text, ok := m["id"].(string); ok {
 			if n, err := id.Parse("C", text); err == nil {

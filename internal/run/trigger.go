@@ -19,7 +19,10 @@ type Object struct {
 }
 
 func (o Object) roots() map[string]any {
-	return map[string]any{"alert": o.Alert, "case": o.Case, "indicator": o.Indicator, "body": o.Body}
+	return map[string]any{
+		"alert": playbook.Object(playbook.OnAlert, o.Alert), "case": playbook.Object(playbook.OnCase, o.Case),
+		"indicator": playbook.Object(playbook.OnIndicator, o.Indicator), "body": o.Body,
+	}
 }
 
 // main is the object of a trigger's kind.

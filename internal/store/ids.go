@@ -11,11 +11,13 @@ type Kind string
 
 // The sequences.
 const (
-	Alerts    Kind = "alert"
-	Cases     Kind = "case"
-	Runs      Kind = "run"
-	Ledger    Kind = "ledger"
-	Questions Kind = "question"
+	Alerts       Kind = "alert"
+	Cases        Kind = "case"
+	Runs         Kind = "run"
+	Ledger       Kind = "ledger"
+	Questions    Kind = "question"
+	IndicatorIDs Kind = "indicator"
+	TokenIDs     Kind = "token"
 )
 
 // NextID takes the next identifier of a kind. Identifiers grow; none is given

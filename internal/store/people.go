@@ -105,7 +105,7 @@ func scanToken(t *Token, scan func(into ...any) error) error {
 // PutToken stores a token and sets its ID, if it has none.
 func PutToken(tx *Tx, t *Token, at time.Time) (err error) {
 	if t.ID == 0 {
-		if t.ID, err = NextID(tx, "token"); err != nil {
+		if t.ID, err = NextID(tx, TokenIDs); err != nil {
 			return err
 		}
 	}

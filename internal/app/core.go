@@ -1,0 +1,216 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"riposte/connector"
+	"riposte/connector/caller"
+	"riposte/connector/execrt"
+	"riposte/connector/httprt"
+	"riposte/content"
+	"riposte/internal/auth"
+	"riposte/internal/blob"
+	"riposte/internal/engine"
+	"riposte/internal/guard"
+	"riposte/internal/ingest"
+	"riposte/internal/intel"
+	"riposte/internal/secret"
+	"riposte/internal/store"
+)
+
+// core is everything below HTTP: the store and the machines on it.
+type core struct {
+	cfg         Config
+	log         *slog.Logger
+	now         func() time.Time
+	db          *store.DB
+	blobs       *blob.Store
+	keys        *secret.Keys
+	registry    *connector.Registry
+	connections *connections
+	http        *httprt.Runtime
+	caller      *caller.Caller
+	guard       *guard.Guard
+	people      *auth.Directory
+	plans       *plans
+	intel       *intel.Matcher
+	engine      *engine.Engine
+	sources     map[string]ingest.Source
+	webhook     *ingest.Webhook
+	running     sync.WaitGroup
+	caseMu      keyed // one case is opened for a run, however many steps want one
+}
+
+// openCore makes every part and hands each what it needs of the others. Nothing
+// works yet when it returns; close undoes it.
+func openCore(ctx context.Context, cfg Config, people *auth.Directory, log *slog.Logger) (c *core, err error) {
+	c = &core{cfg: cfg, log: log, now: time.Now, people: people}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.close())
+			c = nil
+		}
+	}()
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return c, fmt.Errorf("make the data folder: %w", err)
+	}
+	if c.db, err = store.Open(ctx, filepath.Join(cfg.Data, "riposte.db"), store.Options{}); err != nil {
+		return c, err
+	}
+	if c.blobs, err = blob.Open(filepath.Join(cfg.Data, "blobs"), blob.Options{}); err != nil {
+		return c, err
+	}
+	if c.keys, err = secret.LoadOrCreate(filepath.Join(cfg.Data, "secret.key")); err != nil {
+		return c, err
+	}
+	if c.registry, err = openRegistry(cfg); err != nil {
+		return c, err
+	}
+	if c.connections, err = loadConnections(ctx, c.db); err != nil {
+		return c, err
+	}
+	if c.guard, err = openGuard(cfg.Guard); err != nil {
+		return c, err
+	}
+	if err := c.restoreGuard(ctx); err != nil {
+		return c, err
+	}
+	if c.intel, err = loadIntel(ctx, c.db, c.now()); err != nil {
+		return c, err
+	}
+	c.http = &httprt.Runtime{}
+	c.caller = &caller.Caller{
+		Manifests: c.registry, Connections: c.connections, Opener: c.keys, Log: log,
+		Runtimes: map[string]connector.Runtime{"http": c.http, "exec": &execrt.Runtime{}},
+		Clear:    c.clear, Drifting: c.drifting,
+	}
+	if c.caller.Handlers, err = c.handlers(); err != nil {
+		return c, err
+	}
+	if c.plans, err = loadPlans(ctx, c); err != nil {
+		return c, err
+	}
+	c.engine = &engine.Engine{
+		Journal: c.db.Journal(), Runs: c.db.Journal(), Plans: c.plans, Caller: (*calls)(c), Gate: (*gate)(c),
+		Questions: questions{c.now}, Ledger: (*ledger)(c), Cases: (*caseBook)(c), Blobs: c.blobs, Log: log,
+		Workers: cfg.Engine.Workers, Keep: cfg.Retention.Runs,
+	}
+	if err := c.engine.Open(ctx); err != nil {
+		return c, err
+	}
+	return c, c.openSources()
+}
+
+// openRegistry loads the built-in connectors and the installation's folder.
+func openRegistry(cfg Config) (*connector.Registry, error) {
+	shipped, err := content.Folder("connectors")
+	if err != nil {
+		return nil, err
+	}
+	folders := []connector.Folder{{FS: shipped, Name: "content/connectors"}}
+	if cfg.Connectors != "" {
+		folders = append(folders, connector.Folder{FS: os.DirFS(cfg.Connectors), Dir: cfg.Connectors})
+	}
+	return connector.NewRegistry(folders...)
+}
+
+// run works until ctx ends. It returns when everything is on disk.
+func (c *core) run(ctx context.Context) error {
+	work, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c.running.Go(func() { c.followSources(work) })
+	c.running.Go(func() { c.watchConnectors(work) })
+	err := c.engine.Run(ctx)
+	cancel()
+	c.running.Wait()
+	return err
+}
+
+// close lets go of what openCore opened.
+func (c *core) close() error {
+	if c.http != nil {
+		c.http.Close()
+	}
+	if c.db != nil {
+		return c.db.Close()
+	}
+	return nil
+}
+
+// watchConnectors reads the folder of connectors again when it changes.
+func (c *core) watchConnectors(ctx context.Context) {
+	if c.cfg.Connectors == "" {
+		return
+	}
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		changed, err := c.registry.Reload()
+		if err != nil {
+			c.log.Warn("connectors not reloaded", "error", err)
+		}
+		if len(changed) > 0 {
+			c.log.Info("connectors reloaded", "connectors", changed)
+		}
+	}
+}
+
+// drifting tells that an answer broke its schema.
+func (c *core) drifting(tenant, connection, action, where string) {
+	c.log.Warn("connection drifts", "tenant", tenant, "connection", connection, "action", action, "where", where)
+}
+
+// token makes a secret for a header or a cookie.
+func token() (string, error) { return auth.NewSecret(rand.Reader) }
+
+// problemFunc answers a request with an error.
+type problemFunc = func(w http.ResponseWriter, r *http.Request, err error)
+
+// keyed is a set of locks by number.
+type keyed struct {
+	mu    sync.Mutex
+	locks map[int64]*keyedLock
+}
+
+type keyedLock struct {
+	sync.Mutex
+	users int
+}
+
+// lock locks one number and returns what unlocks it.
+func (k *keyed) lock(n int64) (unlock func()) {
+	k.mu.Lock()
+	if k.locks == nil {
+		k.locks = map[int64]*keyedLock{}
+	}
+	l := k.locks[n]
+	if l == nil {
+		l = &keyedLock{}
+		k.locks[n] = l
+	}
+	l.users++
+	k.mu.Unlock()
+	l.Lock()
+	return func() {
+		l.Unlock()
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if l.users--; l.users == 0 {
+			delete(k.locks, n)
+		}
+	}
+}

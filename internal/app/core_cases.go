@@ -1,0 +1,224 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"riposte/internal/alert"
+	"riposte/internal/cases"
+	"riposte/internal/engine"
+	"riposte/internal/id"
+	"riposte/internal/run"
+	"riposte/internal/store"
+)
+
+// caseBook is the engine's view of cases.
+type caseBook core
+
+// Look gives the case as playbooks see it.
+func (b *caseBook) Look(ctx context.Context, tenant string, n int64) (raw json.RawMessage, err error) {
+	err = b.db.Read(ctx, func(q *store.Reader) error {
+		raw, err = caseObject(q, tenant, cases.ID(n))
+		return err
+	})
+	return raw, err
+}
+
+// caseObject is a case under the root case of expressions.
+func caseObject(q *store.Reader, tenant string, id cases.ID) (json.RawMessage, error) {
+	v, err := store.ViewCase(q, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]any{}
+	for k, raw := range v.Fields {
+		fields[k] = raw
+	}
+	o := map[string]any{
+		"id": v.ID.String(), "title": v.Title, "description": v.Description, "category": v.Category, "severity": v.Severity,
+		"status": string(v.Status), "verdict": text(string(v.Verdict)), "reason": text(v.Reason), "tlp": text(v.TLP), "pap": text(v.PAP),
+		"owner": text(v.Owner), "assignee": text(v.Owner), "group": text(v.Group), "tags": v.Tags, "opened": v.Opened, "updated": v.Updated,
+		"alerts": v.Case.Counts.Alerts, "observables": v.Observables, "tasks": v.Tasks, "open_tasks": v.OpenTasks, "notes": v.Notes, "fields": fields,
+	}
+	o["alerts"] = v.Alerts
+	if !v.Closed.IsZero() {
+		o["closed"] = v.Closed
+	}
+	return json.Marshal(o)
+}
+
+func text(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// UndoFailed raises a task in the case of an entry that could not be taken back.
+func (b *caseBook) UndoFailed(t engine.Tx, f engine.FailedUndo) error {
+	if f.Case == 0 {
+		return nil
+	}
+	entry := id.Format("L", f.Entry)
+	_, err := store.ChangeCase(t.(*store.Tx), f.Tenant, cases.ID(f.Case), 0, cases.AddTask{
+		Title: "Take back " + entry + " by hand", Text: "The undo failed: " + f.Reason, Key: fmt.Sprintf("undo-failed:%d:%d", f.Entry, f.Run),
+	}, f.At, cases.By{Kind: cases.BySystem, Name: "ledger", Run: f.Run})
+	return err
+}
+
+// Step puts what happened in a run into the timeline of its case.
+func (b *caseBook) Step(t engine.Tx, h engine.Happened) error {
+	return tellCase(t.(*store.Tx), h)
+}
+
+// tellCase writes the timeline entries of one moment of a run.
+func tellCase(tx *store.Tx, h engine.Happened) error {
+	by := cases.By{Kind: cases.ByPlaybook, Name: h.Start.Playbook, Run: h.Start.Run, Version: h.Start.Version}
+	write := func(by cases.By, at time.Time, r cases.Record) error {
+		_, err := store.ChangeCase(tx, h.Start.Tenant, cases.ID(h.Start.CaseID), 0, r, at, by)
+		return err
+	}
+	runLink := h.Start.Run.String()
+	if h.Run == run.Running {
+		if err := write(by, h.At, cases.Record{Kind: cases.RunStarted, What: fmt.Sprintf("Playbook %s started by %s", h.Start.Playbook, startedBy(h.Start)), Links: []string{runLink}}); err != nil {
+			return err
+		}
+	}
+	for _, s := range h.Steps {
+		r, at := stepRecord(s, h.At)
+		by.Step = s.Step
+		r.Links = append(r.Links, runLink)
+		if err := write(by, at, r); err != nil {
+			return err
+		}
+	}
+	by.Step = ""
+	if h.Run.Final() {
+		what := fmt.Sprintf("Playbook %s ended: %s", h.Start.Playbook, words(string(h.Run)))
+		if h.Error != nil {
+			what += fmt.Sprintf(" (%s: %s)", h.Error.Code, h.Error.Message)
+		}
+		return write(by, h.At, cases.Record{Kind: cases.RunEnded, What: what, Links: []string{runLink}})
+	}
+	return nil
+}
+
+func startedBy(s *run.Start) string {
+	if s.By == "" {
+		return "the system"
+	}
+	return s.By
+}
+
+func words(status string) string { return strings.ReplaceAll(status, "_", " ") }
+
+// stepRecord says what a step did, in one sentence.
+func stepRecord(s run.StepView, at time.Time) (cases.Record, time.Time) {
+	what := s.Action
+	if what == "" {
+		what = s.Verb
+	}
+	r := cases.Record{Kind: cases.StepEnded}
+	switch {
+	case s.Status == run.Waiting:
+		r.Kind, r.What = cases.Asked, fmt.Sprintf("Step %s waits: %s", s.Step, what)
+	case s.Answer != nil && s.Verb == "ask":
+		r.Kind, r.What = cases.Answered, fmt.Sprintf("Step %s was answered by %s: %s", s.Step, s.By, s.Answer)
+	default:
+		r.What = fmt.Sprintf("Step %s (%s): %s", s.Step, what, words(string(s.Status)))
+		if s.By != "" {
+			r.What += ", decided by " + s.By
+		}
+		if s.Connection != "" {
+			r.What += " on " + s.Connection
+		}
+		if s.Error != nil {
+			r.What += fmt.Sprintf(" (%s: %s)", s.Error.Code, s.Error.Message)
+		}
+	}
+	if s.Status.Final() && !s.Ended.IsZero() {
+		at = s.Ended
+	}
+	if s.Inputs != nil && s.Status.Final() {
+		r.Field, r.New = "inputs", s.Inputs
+	}
+	return r, at
+}
+
+// openFor opens the case of a run that has none yet, or finds the open one of
+// its alert's group, and tells it what the run has done so far.
+func (c *core) openFor(ctx context.Context, tenant string, runID run.ID, alertID alert.ID, title string, by cases.By) (cases.ID, error) {
+	view, err := c.engine.Get(ctx, runID)
+	if err != nil {
+		return 0, fmt.Errorf("open a case for %s: %w", runID, err)
+	}
+	if view.Case != 0 {
+		return cases.ID(view.Case), nil
+	}
+	var opened cases.ID
+	err = c.db.Write(ctx, func(tx *store.Tx) error {
+		now := c.now().UTC()
+		var a *alert.Alert
+		if alertID != 0 {
+			found, err := store.Alert(&tx.Reader, tenant, alertID)
+			if err != nil {
+				return err
+			}
+			a = &found
+		}
+		if opened, err = c.caseOf(tx, tenant, a, title, now, by); err != nil {
+			return err
+		}
+		start := &run.Start{Run: runID, Tenant: tenant, Playbook: view.Playbook, Version: view.Version, By: view.By, CaseID: int64(opened)}
+		past := engine.Happened{Start: start, Run: run.Running, At: view.Started}
+		for _, s := range view.Steps {
+			if s.Status.Final() && s.Status != run.Skipped && s.Action != "" {
+				past.Steps = append(past.Steps, s)
+			}
+		}
+		return tellCase(tx, past)
+	})
+	return opened, err
+}
+
+// caseOf finds the open case that an alert belongs to, or opens one, and puts
+// the alert into it.
+func (c *core) caseOf(tx *store.Tx, tenant string, a *alert.Alert, title string, now time.Time, by cases.By) (cases.ID, error) {
+	open := cases.Open{Title: title, Severity: 3}
+	if a != nil {
+		if a.GroupKey != "" {
+			found, err := store.OpenCaseOfGroup(&tx.Reader, tenant, a.GroupKey)
+			if err != nil {
+				return 0, err
+			}
+			if found != 0 {
+				return found, linkAlert(tx, tenant, found, a, now, by)
+			}
+		}
+		open.Title, open.Category, open.Group = a.Title, a.Category, a.GroupKey
+		if a.Severity > 0 {
+			open.Severity = a.Severity
+		}
+	}
+	done, err := store.OpenCase(tx, tenant, open, now, by)
+	if err != nil || a == nil {
+		return done.Case.ID, err
+	}
+	return done.Case.ID, linkAlert(tx, tenant, done.Case.ID, a, now, by)
+}
+
+// linkAlert puts an alert and what was seen in it into a case.
+func linkAlert(tx *store.Tx, tenant string, c cases.ID, a *alert.Alert, now time.Time, by cases.By) error {
+	if _, err := store.ChangeCase(tx, tenant, c, 0, cases.AddAlert{Alert: a.ID, Title: a.Title, Severity: a.Severity}, now, by); err != nil {
+		return err
+	}
+	for _, o := range a.Observables {
+		if _, err := store.ChangeCase(tx, tenant, c, 0, cases.AddObservable{Type: o.Type, Value: o.Value, Role: o.Role}, now, by); err != nil {
+			return err
+		}
+	}
+	return store.SetAlertStatus(tx, tenant, a.ID, alert.InCase)
+}

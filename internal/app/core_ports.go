@@ -1,0 +1,284 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"riposte/connector"
+	"riposte/internal/alert"
+	"riposte/internal/cases"
+	"riposte/internal/engine"
+	"riposte/internal/fault"
+	"riposte/internal/guard"
+	"riposte/internal/run"
+	"riposte/internal/store"
+)
+
+// calls makes the engine's calls.
+type calls core
+
+// Route says which connection serves an action.
+func (c *calls) Route(tenant, connection, action string) (string, engine.Limits) {
+	name, l := c.caller.Route(tenantOf(tenant), connection, action)
+	return name, engine.Limits{MaxInFlight: l.MaxInFlight, Rate: l.Rate, Burst: l.Burst}
+}
+
+// Call makes one attempt and looks at the run's case where it may have changed.
+func (c *calls) Call(ctx context.Context, call engine.Call) engine.Answer {
+	in := call.Call
+	in.Origin = connector.Origin{
+		Tenant: tenantOf(call.Tenant), Run: int64(call.Run), Case: call.Case, Alert: call.Alert,
+		Playbook: call.Playbook, Version: call.Version, By: call.By, Test: call.Test,
+	}
+	if in.Action == nil {
+		return engine.Answer{Result: connector.Result{Status: connector.Failed, Class: connector.NotFound, Message: "action " + call.Name + " is not loaded"}}
+	}
+	a := engine.Answer{Result: c.caller.Call(ctx, in)}
+	if in.Action.Connector != "case" || a.Status != connector.OK {
+		return a
+	}
+	var out struct {
+		Case cases.ID `json:"case"`
+	}
+	if json.Unmarshal(a.Output, &out) == nil && out.Case != 0 {
+		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if raw, err := (*caseBook)(c).Look(look, call.Tenant, int64(out.Case)); err == nil {
+			a.Case = raw
+		}
+	}
+	return a
+}
+
+// clear holds back data that is marked higher than a connection is cleared for.
+func (c *core) clear(call *connector.Call, conn *connector.Connection) error {
+	marks, err := c.marks(context.Background(), call.Origin.Tenant, call.Origin.Case)
+	if err != nil {
+		return err
+	}
+	if ok, why := conn.Clearance.Covers(marks); !ok {
+		return &held{why}
+	}
+	return nil
+}
+
+// held is data that may not leave.
+type held struct{ why string }
+
+func (h *held) Error() string { return "held back: " + h.why }
+func (h *held) Unwrap() error { return fault.Denied }
+
+// marks are how the data of a run is marked: as its case is.
+func (c *core) marks(ctx context.Context, tenant string, id int64) (m connector.Clearance, err error) {
+	if id == 0 {
+		return m, nil
+	}
+	err = c.db.Read(ctx, func(q *store.Reader) error {
+		k, err := store.Case(q, tenant, cases.ID(id))
+		m = connector.Clearance{TLP: k.TLP, PAP: k.PAP}
+		return err
+	})
+	return m, err
+}
+
+// gate is the guard as the engine sees it.
+type gate core
+
+// request is what the guard decides about.
+func (g *gate) request(ctx context.Context, call *engine.Call) (guard.Request, error) {
+	q := guard.Request{
+		Tenant: tenantOf(call.Tenant), Playbook: call.Playbook, Version: call.Version, Run: call.Run, Act: call.Act, By: call.By,
+		Undo: call.Undoes != 0, Action: call.Action, Connection: call.Connection, Impact: call.Impact, Inputs: call.Inputs,
+		Hash: call.Hash, Above: call.Chain, At: g.now().UTC(),
+	}
+	if call.Approved {
+		q.Agreed = call.Agreed
+	}
+	if call.Node != nil {
+		q.TakeBack = guard.TakeBackOf(call.Node)
+	}
+	name := call.Name
+	if call.Action != nil && !isCapability(call) {
+		name = call.Action.Name()
+	}
+	routes, err := g.caller.Routes(q.Tenant, call.Connection, call.Action)
+	if err == nil && len(routes) == 1 {
+		q.Connection, q.Action = routes[0].Connection, routes[0].Action
+	} else if q.Connection == "" {
+		q.Connection, _ = g.caller.Route(q.Tenant, "", name)
+	}
+	if q.Connection != "" {
+		if conn, err := g.connections.Connection(q.Tenant, q.Connection); err == nil {
+			q.Clearance = conn.Clearance
+		}
+	}
+	q.Marks, err = (*core)(g).marks(ctx, q.Tenant, call.Case)
+	q.Severity = call.Severity
+	return q, err
+}
+
+func isCapability(call *engine.Call) bool { return call.Action.Connector == "" }
+
+// Check decides about an action before anything is asked or called.
+func (g *gate) Check(ctx context.Context, call engine.Call) (run.CheckResult, func(engine.Tx) error, error) {
+	q, err := g.request(ctx, &call)
+	if err != nil {
+		return run.CheckResult{}, nil, err
+	}
+	d := g.guard.Check(q)
+	if d.Reserved == nil {
+		return d.Result(&q), nil, nil
+	}
+	reserved := *d.Reserved
+	return d.Result(&q), func(tx engine.Tx) error { return store.SaveReservation(tx.(*store.Tx), reserved) }, nil
+}
+
+// Admit decides just before an attempt.
+func (g *gate) Admit(ctx context.Context, call engine.Call) (bool, run.CheckResult, error) {
+	if call.Impact == connector.Read && call.Hash == "" {
+		return true, run.CheckResult{}, nil // clearance is looked at by the caller
+	}
+	q, err := g.request(ctx, &call)
+	if err != nil {
+		return false, run.CheckResult{}, err
+	}
+	d := g.guard.Admit(q)
+	return d.OK(), d.Result(&q), nil
+}
+
+// Release gives back what an activation reserved that will not call.
+func (g *gate) Release(tx engine.Tx, id run.ID, act run.Act) error {
+	g.guard.Release(id, act)
+	return store.DropReservation(tx.(*store.Tx), id, act)
+}
+
+// Result tells how an attempt ended.
+func (g *gate) Result(call engine.Call, r connector.Result) {
+	conn := r.Connection
+	if conn == "" {
+		conn = call.Connection
+	}
+	g.guard.Done(guard.Ended{
+		Tenant: tenantOf(call.Tenant), Playbook: call.Playbook, Connection: conn, Run: call.Run, Act: call.Act, Impact: call.Impact,
+		Undo: call.Undoes != 0, Result: r, At: g.now().UTC(),
+	})
+}
+
+// questions keeps what people are asked.
+type questions struct{ now func() time.Time }
+
+// Open stores a question.
+func (k questions) Open(tx engine.Tx, q engine.Question) error {
+	return store.OpenQuestion(tx.(*store.Tx), &store.Question{
+		Tenant: q.Tenant, Run: q.Run, Act: q.Act, N: q.N, Playbook: q.Playbook, By: q.By, Case: q.Case, Alert: q.Alert,
+		Severity: q.Severity, Asked: q.At, Question: q.Question,
+	})
+}
+
+// Close withdraws the questions of an activation.
+func (k questions) Close(tx engine.Tx, id run.ID, act run.Act, n int) error {
+	return store.CloseQuestions(tx.(*store.Tx), id, act, n, k.now().UTC())
+}
+
+// Answered keeps an answer.
+func (k questions) Answered(tx engine.Tx, id run.ID, act run.Act, n int, at time.Time, a run.Answer) error {
+	return store.KeepAnswer(tx.(*store.Tx), id, act, n, at, a)
+}
+
+// ledger is the engine's view of the ledger.
+type ledger core
+
+func toEngine(e store.LedgerEntry) engine.Entry {
+	return engine.Entry{
+		ID: e.ID, Tenant: e.Tenant, Run: e.Run, Act: e.Act, Case: e.Case, Slug: e.Playbook, Version: e.Version, At: e.At,
+		Due: e.Due, State: string(e.State), By: e.TakenRun, UndoEntry: e.UndoEntry,
+	}
+}
+
+func toEngines(list []store.LedgerEntry, err error) ([]engine.Entry, error) {
+	out := make([]engine.Entry, len(list))
+	for i, e := range list {
+		out[i] = toEngine(e)
+	}
+	return out, err
+}
+
+// Enter stores an entry.
+func (l *ledger) Enter(tx engine.Tx, e *engine.Entry) error {
+	s := store.LedgerEntry{
+		Tenant: e.Tenant, Run: e.Run, Act: e.Act, Case: e.Case, Playbook: e.Slug, Version: e.Version, At: e.At,
+		Due: guard.DueAt(e.At, e.After), UndoEntry: e.UndoEntry,
+	}
+	err := store.EnterLedger(tx.(*store.Tx), &s)
+	e.ID, e.Due, e.State = s.ID, s.Due, string(s.State)
+	return err
+}
+
+// Due lists open entries that are due.
+func (l *ledger) Due(ctx context.Context, t time.Time, limit int) (list []engine.Entry, err error) {
+	err = l.db.Read(ctx, func(q *store.Reader) error {
+		list, err = toEngines(store.LedgerDue(q, t, limit))
+		return err
+	})
+	return list, err
+}
+
+// Of lists the entries of a run.
+func (l *ledger) Of(ctx context.Context, id run.ID) (list []engine.Entry, err error) {
+	err = l.db.Read(ctx, func(q *store.Reader) error {
+		list, err = toEngines(store.LedgerOfRun(q, id))
+		return err
+	})
+	return list, err
+}
+
+// Entry reads one.
+func (l *ledger) Entry(ctx context.Context, id int64) (e engine.Entry, err error) {
+	err = l.db.Read(ctx, func(q *store.Reader) error {
+		s, err := store.LedgerEntryOf(q, "", id)
+		e = toEngine(s)
+		return err
+	})
+	return e, err
+}
+
+// Take makes an entry taken by a run. One taken because it was wrong counts for
+// the breakers.
+func (l *ledger) Take(t engine.Tx, id int64, by run.ID, who, why string, at time.Time) (bool, error) {
+	tx := t.(*store.Tx)
+	last, err := store.TakeLedger(tx, id, by, who, why, at)
+	if err == nil && guard.Reason(why) == guard.Wrong {
+		if e, err := store.LedgerEntryOf(&tx.Reader, "", id); err == nil {
+			l.guard.TakenBack(e.Tenant, e.Playbook, e.Connection, at)
+		}
+	}
+	return last, err
+}
+
+// Undone ends the taking.
+func (l *ledger) Undone(t engine.Tx, id int64, ok bool, reason string, at time.Time) error {
+	tx := t.(*store.Tx)
+	if err := store.EndLedger(tx, id, ok, reason, at); err != nil {
+		return err
+	}
+	e, err := store.LedgerEntryOf(&tx.Reader, "", id)
+	if err != nil || e.Case == 0 || !ok {
+		return err
+	}
+	what := "Taken back: " + e.Done
+	for _, x := range e.Targets {
+		what += " " + x.Value
+	}
+	_, err = store.ChangeCase(tx, e.Tenant, cases.ID(e.Case), 0, cases.Record{
+		Kind: cases.TakenBack, What: what + " (" + e.Why + ", by " + e.TakenBy + ")", Links: []string{guard.EntryID(id).String(), e.TakenRun.String()},
+	}, at, cases.By{Kind: cases.BySystem, Name: "ledger", Run: e.TakenRun})
+	if errors.Is(err, fault.NotFound) {
+		return nil // the case is gone; the entry is not
+	}
+	return err
+}
+
+// alertOf gives the alert that a run was started by, for its case.
+func alertOf(n int64) alert.ID { return alert.ID(n) }

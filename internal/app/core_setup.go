@@ -1,0 +1,168 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"riposte/connector"
+	"riposte/connector/execrt"
+	"riposte/connector/smtprt"
+	"riposte/content"
+	"riposte/internal/fault"
+	"riposte/internal/guard"
+	"riposte/internal/intel"
+	"riposte/internal/store"
+)
+
+// connections are all configured connections, kept in memory: they are looked
+// at for every call.
+type connections struct {
+	mu  sync.RWMutex
+	all map[string][]*connector.Connection // by tenant, each list by name
+}
+
+func loadConnections(ctx context.Context, db *store.DB) (*connections, error) {
+	c := &connections{}
+	err := db.Read(ctx, func(q *store.Reader) (err error) {
+		c.all, err = store.Connections(q)
+		return err
+	})
+	return c, err
+}
+
+// Connection finds one: fault.NotFound.
+func (c *connections) Connection(tenant, name string) (*connector.Connection, error) {
+	for _, x := range c.List(tenant) {
+		if x.Name == name {
+			return x, nil
+		}
+	}
+	return nil, fmt.Errorf("connection %s: %w", name, fault.NotFound)
+}
+
+// List gives all of a tenant, sorted by name. The list is never changed.
+func (c *connections) List(tenant string) []*connector.Connection {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.all[tenantOf(tenant)]
+}
+
+// put makes a connection known, or forgets the one of that name when x is nil.
+func (c *connections) put(tenant, name string, x *connector.Connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	tenant = tenantOf(tenant)
+	list := slices.DeleteFunc(slices.Clone(c.all[tenant]), func(y *connector.Connection) bool { return y.Name == name })
+	if x != nil {
+		list = append(list, x)
+		slices.SortFunc(list, func(a, b *connector.Connection) int { return strings.Compare(a.Name, b.Name) })
+	}
+	c.all[tenant] = list
+}
+
+// openGuard reads the guard's files: the installation's, else those we ship.
+func openGuard(cfg GuardConfig) (*guard.Guard, error) {
+	var set guard.Settings
+	name, src, err := guardFile(cfg.Policy, "policy.yaml")
+	if err == nil {
+		set.Policy, err = guard.ParsePolicy(name, src)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if name, src, err = guardFile(cfg.Limits, "limits.yaml"); err == nil {
+		set.Limits, err = guard.ParseLimits(name, src)
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The shipped lists always hold; an installation adds to them.
+	for _, file := range append([]string{""}, cfg.Protected...) {
+		name, src, err := guardFile(file, "protected.yaml")
+		if err != nil {
+			return nil, err
+		}
+		lists, err := guard.ParseProtected(name, src)
+		if err != nil {
+			return nil, err
+		}
+		set.Lists = append(set.Lists, lists...)
+	}
+	return guard.New(set)
+}
+
+func guardFile(path, shipped string) (name string, src []byte, err error) {
+	if path != "" {
+		src, err = os.ReadFile(path)
+		return path, src, err
+	}
+	name = "guard/" + shipped
+	src, err = fs.ReadFile(content.Files(), name)
+	return name, src, err
+}
+
+// restoreGuard takes up what was reserved and switched off before.
+func (c *core) restoreGuard(ctx context.Context) error {
+	return c.db.Read(ctx, func(q *store.Reader) error {
+		now := c.now().UTC()
+		reserved, err := store.Reservations(q, now.Add(-30*24*time.Hour))
+		if err != nil {
+			return err
+		}
+		c.guard.Restore(reserved, now)
+		switches, err := store.Switches(q)
+		if err != nil {
+			return err
+		}
+		for _, s := range switches {
+			if err := c.guard.SwitchOff(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// loadIntel reads the indicators into memory. The lists called allow_* are the
+// allow list.
+func loadIntel(ctx context.Context, db *store.DB, _ time.Time) (*intel.Matcher, error) {
+	m := &intel.Matcher{}
+	err := db.Read(ctx, func(q *store.Reader) error {
+		list, err := store.Indicators(q)
+		m.Load(list, nil)
+		return err
+	})
+	return m, err
+}
+
+// handlers are all built-in actions written in Go.
+func (c *core) handlers() (map[string]connector.Handler, error) {
+	all := c.ownHandlers()
+	scripts, err := c.contentFolder("scripts")
+	if err != nil {
+		return nil, err
+	}
+	templates, err := c.contentFolder("templates")
+	if err != nil {
+		return nil, err
+	}
+	all["http.request"] = c.http.Request
+	all["script.starlark"] = (&execrt.Starlark{Scripts: scripts}).Run
+	all["smtp.send"] = (&smtprt.Sender{Templates: templates}).Send
+	return all, nil
+}
+
+// contentFolder is a folder of the installation's content, an empty one where
+// none is configured.
+func (c *core) contentFolder(name string) (fs.FS, error) {
+	if c.cfg.Content != "" {
+		return fs.Sub(os.DirFS(c.cfg.Content), name)
+	}
+	return fs.Sub(content.Files(), name)
+}
