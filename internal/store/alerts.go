@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"riposte/internal/alert"
@@ -134,6 +135,7 @@ type AlertFilter struct {
 	Sources    []string
 	Category   string
 	Group      string
+	Case       int64     // those that belong to it
 	Observable string    // a value, with its type before a colon: ip:203.0.113.9
 	From       time.Time // received at or after
 	Until      time.Time // received before
@@ -163,6 +165,8 @@ func (f AlertFilter) listing(tenant string) (*listing, error) {
 	switch {
 	case f.Observable != "":
 		return f.byObservable(tenant)
+	case f.Case != 0:
+		return f.byCase(tenant)
 	case f.Group != "":
 		l.ranges = []clause{{"tenant = ? AND group_key = ? AND group_key <> ''" + span.text, append([]any{tenant, f.Group}, span.args...)}}
 	case f.Errors:
@@ -187,17 +191,20 @@ func (f AlertFilter) residue(l *listing, byStatus bool) {
 		in(l, "status", f.Statuses)
 		in(l, "severity", f.Severities)
 	}
-	if len(f.Sources) > 0 && len(l.ranges) > 0 && !f.bySource() {
+	if !f.bySource() {
 		in(l, "source", f.Sources)
 	}
 	if f.Category != "" {
 		l.filter("category = ?", f.Category)
 	}
-	if f.Errors && (f.Observable != "" || f.Group != "") {
+	if f.Errors && (f.Observable != "" || f.Case != 0 || f.Group != "") {
 		l.filter("error <> ''")
 	}
-	if f.Group != "" && f.Observable != "" {
+	if f.Group != "" && (f.Observable != "" || f.Case != 0) {
 		l.filter("group_key = ?", f.Group)
+	}
+	if f.Case != 0 && f.Observable != "" {
+		l.filter("EXISTS (SELECT 1 FROM case_alerts x WHERE x.case_id = ? AND x.alert_id = a.id)", f.Case)
 	}
 	if f.Text != "" {
 		l.filters = append(l.filters, contains("title", f.Text))
@@ -206,7 +213,7 @@ func (f AlertFilter) residue(l *listing, byStatus bool) {
 
 // bySource tells whether the index by source is the one that was chosen.
 func (f AlertFilter) bySource() bool {
-	return f.Observable == "" && f.Group == "" && !f.Errors && len(f.Statuses) == 0 && len(f.Severities) == 0
+	return f.Observable == "" && f.Case == 0 && f.Group == "" && !f.Errors && len(f.Statuses) == 0 && len(f.Severities) == 0
 }
 
 // allSeverities includes 0, unknown.
@@ -247,11 +254,26 @@ func (f AlertFilter) byObservable(tenant string) (*listing, error) {
 		table:  "alert_observables o JOIN alerts a ON a.id = o.alert_id",
 		ranges: []clause{{"o.tenant = ? AND o.type = ? AND o.value = ?" + span.text, append([]any{tenant, kind, value}, span.args...)}},
 	}
-	if len(f.Statuses) == 0 && len(f.Severities) == 0 && len(f.Sources) == 0 && f.Category == "" && f.Text == "" && f.Group == "" && !f.Errors {
+	f.residue(l, true)
+	if len(l.filters) == 0 {
 		l.table = "alert_observables o"
 	}
-	f.residue(l, true)
 	return l, nil
+}
+
+// byCase walks the alerts of one case, the newest first.
+func (f AlertFilter) byCase(tenant string) (*listing, error) {
+	l := &listing{
+		name: "alerts-of-case", sort: "x.alert_id", id: "x.alert_id",
+		table:  "case_alerts x JOIN alerts a ON a.id = x.alert_id",
+		ranges: []clause{{"x.tenant = ? AND x.case_id = ?", []any{tenant, f.Case}}},
+	}
+	span, err := spanOf("a.received", f.From, f.Until)
+	if span.text != "" {
+		l.filter(strings.TrimPrefix(span.text, " AND "), span.args...)
+	}
+	f.residue(l, true)
+	return l, err
 }
 
 // SetAlertStatus moves an alert to another status: fault.NotFound if there is

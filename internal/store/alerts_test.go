@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"riposte/internal/alert"
+	"riposte/internal/cases"
 	"riposte/internal/fault"
 )
 
@@ -107,9 +108,18 @@ func TestListsOfAlertsFilterAndPage(t *testing.T) {
 					}
 				}
 			}
+			done, err := OpenCase(tx, "", cases.Open{Title: "x", Severity: 1}, noon, ana)
+			if err != nil {
+				return err
+			}
+			for i := 10; i <= n; i += 10 { // the IDs of the alerts are their numbers
+				if _, err := ChangeCase(tx, "", done.Case.ID, 0, cases.AddAlert{Alert: alert.ID(i)}, noon, ana); err != nil {
+					return err
+				}
+			}
 			stranger := exampleAlert(1)
 			stranger.Tenant = "other"
-			_, err := InsertAlert(tx, stranger)
+			_, err = InsertAlert(tx, stranger)
 			return err
 		})
 		tests := []struct {
@@ -119,10 +129,13 @@ func TestListsOfAlertsFilterAndPage(t *testing.T) {
 		}{
 			{"all", AlertFilter{}, func(int) bool { return true }},
 			{"one status", AlertFilter{Statuses: []alert.Status{alert.New}}, func(i int) bool { return i%2 == 1 }},
-			{"statuses and severities", AlertFilter{Statuses: []alert.Status{alert.New, alert.Closed, alert.New}, Severities: []int{4, 5}}, func(i int) bool { return i%5 >= 3 }},
+			{"a case", AlertFilter{Case: 1}, func(i int) bool { return i%10 == 0 }},
+			{"a case, time and severity", AlertFilter{Case: 1, Statuses: []alert.Status{alert.InCase}, From: noon.Add(time.Minute)}, func(i int) bool { return i%10 == 0 && i >= 60 }},
+			{"a case and an observable", AlertFilter{Case: 1, Observable: "ip:10.0.0.0", Errors: true}, func(i int) bool { return i%70 == 0 }},
+			{"statuses and severities", AlertFilter{Statuses: []alert.Status{alert.New, alert.Closed, alert.InCase, alert.New}, Severities: []int{4, 5}}, func(i int) bool { return i%5 >= 3 }},
 			{"severity", AlertFilter{Severities: []int{1}}, func(i int) bool { return i%5 == 0 }},
 			{"source", AlertFilter{Sources: []string{"zeek"}}, func(i int) bool { return i%3 == 0 }},
-			{"source and status", AlertFilter{Sources: []string{"zeek"}, Statuses: []alert.Status{alert.Closed}}, func(i int) bool { return i%6 == 0 }},
+			{"source and status", AlertFilter{Sources: []string{"zeek"}, Statuses: []alert.Status{alert.Closed}}, func(i int) bool { return i%6 == 0 && i%10 != 0 }},
 			{"group", AlertFilter{Group: "203.0.113.9"}, func(i int) bool { return i%7 != 0 }},
 			{"group, source and status", AlertFilter{Group: "203.0.113.9", Sources: []string{"suricata"}, Statuses: []alert.Status{alert.New}},
 				func(i int) bool { return i%7 != 0 && i%3 != 0 && i%2 == 1 }},
@@ -205,6 +218,7 @@ func TestWrongListsAreRefused(t *testing.T) {
 			{"a cursor of another list", AlertFilter{}, Slice{Cursor: place{1, 1}.cursor("cases-opened")}},
 			{"an observable without a type", AlertFilter{Observable: "203.0.113.9"}, Slice{}},
 			{"a time that ends before it begins", AlertFilter{From: noon, Until: noon.Add(-time.Hour)}, Slice{}},
+			{"the same within a case", AlertFilter{Case: 1, From: noon, Until: noon.Add(-time.Hour)}, Slice{}},
 		}
 		for _, tt := range tests {
 			wantErr(t, d, fault.Invalid, func(tx *Tx) error { _, err := ListAlerts(&tx.Reader, "", tt.f, tt.s); return err })
