@@ -2,14 +2,11 @@ package store
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"riposte/connector"
 )
-
-func isKind(err, kind error) bool { return errors.Is(err, kind) }
 
 // Connections lists all connections of all tenants with their sealed secrets.
 func Connections(q *Reader) (map[string][]*connector.Connection, error) {
@@ -23,7 +20,7 @@ func Connections(q *Reader) (map[string][]*connector.Connection, error) {
 	if err != nil {
 		return fail(err)
 	}
-	defer rows.Close()
+	defer rows.Close() // at its end already when the secrets are read
 	for rows.Next() {
 		var tenant, name string
 		var config json.RawMessage

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -34,12 +35,6 @@ type LedgerEntry struct {
 	run.UndoEntry
 }
 
-// ledgerBody is what of an entry nothing searches by.
-type ledgerBody struct {
-	run.UndoEntry
-	Owed bool `json:"owed,omitempty"`
-}
-
 // rule is the entry as guard's rules see it.
 func (e *LedgerEntry) rule() guard.Entry {
 	return guard.Entry{
@@ -53,35 +48,25 @@ func (e *LedgerEntry) hold(t connector.Target) string {
 	return strings.Join([]string{e.Connection, e.Done, string(t.Kind), t.Value}, "\x00")
 }
 
-const ledgerColumns = "l.id, l.tenant, l.run_id, l.act, l.case_id, l.playbook, l.version, l.entered, l.due, l.state, l.taken_run, l.taken_by, l.why, l.ended, l.problem, l.tries, l.body"
+const ledgerColumns = `l.id, l.tenant, l.run_id, l.act, l.case_id, l.playbook, l.version, l.entered, l.due, l.state,
+	l.taken_run, l.taken_by, l.why, l.ended, l.problem, l.tries, l.owed, l.body`
 
 func scanLedger(e *LedgerEntry, scan func(into ...any) error) error {
-	var raw json.RawMessage
-	if err := scan(&e.ID, &e.Tenant, &e.Run, &e.Act, &e.Case, &e.Playbook, &e.Version, &e.At, &e.Due, &e.State, &e.TakenRun, &e.TakenBy, &e.Why, &e.Ended, &e.Problem, &e.Tries, &raw); err != nil {
+	var body json.RawMessage
+	err := scan(&e.ID, &e.Tenant, &e.Run, &e.Act, &e.Case, &e.Playbook, &e.Version, &e.At, &e.Due, &e.State,
+		&e.TakenRun, &e.TakenBy, &e.Why, &e.Ended, &e.Problem, &e.Tries, &e.Owed, &body)
+	if err != nil {
 		return err
 	}
-	var b ledgerBody
-	if err := json.Unmarshal(raw, &b); err != nil {
-		return err
-	}
-	e.UndoEntry, e.Owed = b.UndoEntry, b.Owed
-	return nil
+	return json.Unmarshal(body, &e.UndoEntry)
 }
 
-func entries(q *Reader, query string, args ...any) (list []LedgerEntry, err error) {
-	rows, err := q.Query(query, args...)
+func entries(q *Reader, query string, args ...any) ([]LedgerEntry, error) {
+	list, err := all(q, func(r *Rows, e *LedgerEntry) error { return scanLedger(e, r.Scan) }, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var e LedgerEntry
-		if err := scanLedger(&e, rows.Scan); err != nil {
-			return nil, fmt.Errorf("read the ledger: %w", err)
-		}
-		list = append(list, e)
-	}
-	return list, rows.Err()
+	return list, nil
 }
 
 // EnterLedger stores an entry, unless its target was so before us and no open
@@ -105,20 +90,18 @@ func EnterLedger(tx *Tx, e *LedgerEntry) error {
 	if e.ID, err = NextID(tx, Ledger); err != nil {
 		return err
 	}
-	body, err := json.Marshal(ledgerBody{e.UndoEntry, e.Owed})
+	body, err := json.Marshal(e.UndoEntry)
 	if err != nil {
 		return fmt.Errorf("enter L-%d: %w", e.ID, err)
 	}
-	action := e.Action
-	if action == "" {
-		action = e.UndoEntry.Playbook
-	}
+	action := cmp.Or(e.Action, e.UndoEntry.Playbook)
 	_, err = tx.Exec(`INSERT INTO ledger (id, tenant, state, run_id, act, case_id, playbook, version, connection, action, entered, due, problem, body)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.ID, e.Tenant, string(e.State), int64(e.Run), e.Act, e.Case, e.Playbook, e.Version, e.Connection, action, e.At, e.Due, e.Problem, json.RawMessage(body))
 	for _, t := range e.Targets {
 		if err == nil {
-			_, err = tx.Exec("INSERT INTO ledger_targets (tenant, hold, entry_id, kind, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", e.Tenant, e.hold(t), e.ID, string(t.Kind), t.Value)
+			_, err = tx.Exec(`INSERT INTO ledger_targets (tenant, entry_id, kind, value, hold) VALUES (?, ?, ?, ?, ?)
+				ON CONFLICT (entry_id, kind, value) DO NOTHING`, e.Tenant, e.ID, t.Kind, t.Value, e.hold(t))
 		}
 	}
 	if err != nil {
@@ -127,8 +110,8 @@ func EnterLedger(tx *Tx, e *LedgerEntry) error {
 	return nil
 }
 
-// sharing lists the entries that share a target with one, and those that share
-// one with these.
+// sharing lists the entries that are not over and share a target with one, and
+// those that share one with these.
 func sharing(q *Reader, e *LedgerEntry) ([]LedgerEntry, error) {
 	known := map[int64]LedgerEntry{e.ID: *e}
 	todo := []LedgerEntry{*e}
@@ -138,7 +121,7 @@ func sharing(q *Reader, e *LedgerEntry) ([]LedgerEntry, error) {
 		todo = todo[1:]
 		for _, t := range next.Targets {
 			found, err := entries(q, `SELECT `+ledgerColumns+` FROM ledger_targets AS t JOIN ledger AS l ON l.id = t.entry_id
-				WHERE t.tenant = ? AND t.hold = ? ORDER BY l.id`, next.Tenant, next.hold(t))
+				WHERE t.tenant = ? AND t.hold = ? AND t.live = 1 ORDER BY t.entry_id`, next.Tenant, next.hold(t))
 			if err != nil {
 				return nil, err
 			}
@@ -199,6 +182,7 @@ func TakeLedger(tx *Tx, id int64, by run.ID, who, why string, at time.Time) (cal
 		return false, err
 	}
 	e.State, e.Owed, e.TakenRun, e.TakenBy, e.Why = t.State, t.Owed, by, who, why
+	e.Ended = time.Time{}
 	if t.State == guard.EntryUndone {
 		e.TakenRun, e.Ended = 0, at
 	}
@@ -219,10 +203,12 @@ func TakeLedger(tx *Tx, id int64, by run.ID, who, why string, at time.Time) (cal
 }
 
 func saveEntry(tx *Tx, e *LedgerEntry, at time.Time) error {
-	body, err := json.Marshal(ledgerBody{e.UndoEntry, e.Owed})
+	_, err := tx.Exec(`UPDATE ledger SET state = ?, due = ?, taken_run = ?, taken_by = ?, taken_at = ?, why = ?, ended = ?,
+			problem = ?, tries = ?, owed = ? WHERE id = ?`,
+		e.State, e.Due, int64(e.TakenRun), e.TakenBy, at, e.Why, e.Ended, e.Problem, e.Tries, e.Owed, e.ID)
 	if err == nil {
-		_, err = tx.Exec(`UPDATE ledger SET state = ?, due = ?, taken_run = ?, taken_by = ?, taken_at = ?, why = ?, ended = ?, problem = ?, tries = ?, body = ? WHERE id = ?`,
-			string(e.State), e.Due, int64(e.TakenRun), e.TakenBy, at, e.Why, e.Ended, e.Problem, e.Tries, json.RawMessage(body), e.ID)
+		rule := e.rule()
+		_, err = tx.Exec("UPDATE ledger_targets SET live = ? WHERE entry_id = ?", !rule.Removable(), e.ID)
 	}
 	if err != nil {
 		return fmt.Errorf("change ledger entry L-%d: %w", e.ID, err)
@@ -256,38 +242,73 @@ type LedgerFilter struct {
 	Run      run.ID
 	Case     int64
 	Playbook string
-	Target   string // the value of a target
+	Version  int       // of the playbook
+	Target   string    // the value of a target
+	From     time.Time // entered at or after
+	Until    time.Time // and before
 }
 
 // ListLedger lists entries, the newest first.
-func ListLedger(q *Reader, tenant string, f LedgerFilter, s Slice) (page Page[LedgerEntry], err error) {
-	from, err := s.place("ledger", atTop)
+func ListLedger(q *Reader, tenant string, f LedgerFilter, s Slice) (Page[LedgerEntry], error) {
+	l, err := f.listing(tenantOf(tenant))
 	if err != nil {
-		return page, err
+		return Page[LedgerEntry]{}, err
 	}
-	query, args := "SELECT "+ledgerColumns+" FROM ledger AS l WHERE l.tenant = ? AND l.id < ?", []any{tenantOf(tenant), from.id}
-	and := func(text string, arg any) { query, args = query+" AND "+text, append(args, arg) }
+	return page(q, l, s, func(q *Reader, id int64) (e LedgerEntry, err error) {
+		return e, scanLedger(&e, q.QueryRow("SELECT "+ledgerColumns+" FROM ledger AS l WHERE l.id = ?", id).Scan)
+	})
+}
+
+// listing picks the index that leaves the least, and makes filters of the rest.
+func (f LedgerFilter) listing(tenant string) (*listing, error) {
+	l := &listing{name: "ledger", table: "ledger AS l", sort: "l.id", id: "l.id"}
+	span, err := spanOf("l.entered", f.From, f.Until)
+	if err != nil {
+		return nil, err
+	}
+	by := func(text string, args ...any) { l.ranges = []clause{{text, args}} }
+	rest := f
+	switch {
+	case f.Target != "":
+		l.table, l.sort, l.id = "ledger_targets AS t JOIN ledger AS l ON l.id = t.entry_id", "t.entry_id", "t.entry_id"
+		by("t.tenant = ? AND t.value = ?", tenant, f.Target)
+	case f.Run != 0:
+		by("l.run_id = ? AND l.tenant = ?", int64(f.Run), tenant)
+		rest.Run = 0
+	case f.Case != 0:
+		by("l.case_id = ? AND l.case_id > 0 AND l.tenant = ?", f.Case, tenant)
+		rest.Case = 0
+	case f.Playbook != "":
+		by("l.tenant = ? AND l.playbook = ?", tenant, f.Playbook)
+		rest.Playbook = ""
+	case f.State != "":
+		by("l.tenant = ? AND l.state = ?", tenant, string(f.State))
+		rest.State = ""
+	default:
+		by("l.tenant = ?", tenant)
+	}
+	rest.residue(l, span)
+	return l, nil
+}
+
+// residue adds what the chosen index does not serve.
+func (f LedgerFilter) residue(l *listing, span clause) {
 	if f.State != "" {
-		and("l.state = ?", string(f.State))
+		l.filter("l.state = ?", f.State)
 	}
 	if f.Run != 0 {
-		and("l.run_id = ?", int64(f.Run))
+		l.filter("l.run_id = ?", int64(f.Run))
 	}
 	if f.Case != 0 {
-		and("l.case_id = ?", f.Case)
+		l.filter("l.case_id = ?", f.Case)
 	}
 	if f.Playbook != "" {
-		and("l.playbook = ?", f.Playbook)
+		l.filter("l.playbook = ?", f.Playbook)
 	}
-	if f.Target != "" {
-		and("l.id IN (SELECT t.entry_id FROM ledger_targets AS t WHERE t.tenant = l.tenant AND t.value = ?)", f.Target)
+	if f.Version != 0 {
+		l.filter("l.version = ?", f.Version)
 	}
-	if page.Items, err = entries(q, query+" ORDER BY l.id DESC LIMIT ?", append(args, s.size()+1)...); err != nil {
-		return page, err
+	if span.text != "" {
+		l.filter(strings.TrimPrefix(span.text, " AND "), span.args...)
 	}
-	if len(page.Items) > s.size() {
-		page.Items = page.Items[:s.size()]
-		page.Next = place{id: page.Items[len(page.Items)-1].ID}.cursor("ledger")
-	}
-	return page, nil
 }

@@ -110,6 +110,7 @@ type clause struct {
 // sorting; what no index serves is a filter, looked at row by row.
 type listing struct {
 	name    string   // for the cursor
+	up      bool     // oldest first
 	table   string   // with joins
 	sort    string   // column
 	id      string   // column
@@ -136,25 +137,43 @@ func (l *listing) query(from place, limit int) (string, []any) {
 		}
 		fits = "CASE WHEN " + strings.Join(texts, " AND ") + " THEN 1 ELSE 0 END"
 	}
+	beyond, order := "<", "DESC"
+	if l.up {
+		beyond, order = ">", "ASC"
+	}
 	var b strings.Builder
 	var args []any
 	for i, r := range l.ranges {
 		if i > 0 {
 			b.WriteString(" UNION ALL ")
 		}
-		fmt.Fprintf(&b, "SELECT %s AS sort_key, %s AS row_id, %s AS fits FROM %s WHERE %s AND (%s, %s) < (?, ?)",
-			l.sort, l.id, fits, l.table, r.text, l.sort, l.id)
+		fmt.Fprintf(&b, "SELECT %s AS sort_key, %s AS row_id, %s AS fits FROM %s WHERE %s AND ", l.sort, l.id, fits, l.table, r.text)
 		args = append(args, fitArgs...)
 		args = append(args, r.args...)
-		args = append(args, from.sort, from.id)
+		if l.sort == l.id {
+			fmt.Fprintf(&b, "%s %s ?", l.id, beyond)
+			args = append(args, from.id)
+		} else {
+			fmt.Fprintf(&b, "(%s, %s) %s (?, ?)", l.sort, l.id, beyond)
+			args = append(args, from.sort, from.id)
+		}
 	}
-	b.WriteString(" ORDER BY sort_key DESC, row_id DESC LIMIT ?")
+	fmt.Fprintf(&b, " ORDER BY sort_key %s", order)
+	if l.sort != l.id {
+		fmt.Fprintf(&b, ", row_id %s", order)
+	}
+	b.WriteString(" LIMIT ?")
 	return b.String(), append(args, limit)
 }
 
-// keys returns the ids of a page and the cursor of the next one.
-func (l *listing) keys(q *Reader, s Slice) (ids []int64, next string, err error) {
-	from, err := s.place(l.name, atTop)
+// keys returns the places of the entries of a page and the cursor of the next
+// one.
+func (l *listing) keys(q *Reader, s Slice) (found []place, next string, err error) {
+	start := atTop
+	if l.up {
+		start = atBottom
+	}
+	from, err := s.place(l.name, start)
 	if err != nil {
 		return nil, "", err
 	}
@@ -168,7 +187,7 @@ func (l *listing) keys(q *Reader, s Slice) (ids []int64, next string, err error)
 		return nil, "", err
 	}
 	defer rows.Close()
-	var at, last place
+	var at place
 	var fits bool
 	seen := 0
 	for ; rows.Next(); seen++ {
@@ -178,31 +197,61 @@ func (l *listing) keys(q *Reader, s Slice) (ids []int64, next string, err error)
 		if !fits {
 			continue
 		}
-		if len(ids) == size {
-			return ids, last.cursor(l.name), nil
+		if len(found) == size {
+			return found, found[size-1].cursor(l.name), nil
 		}
-		ids, last = append(ids, at.id), at
+		found = append(found, at)
 	}
 	if seen == lookAt {
 		next = at.cursor(l.name)
 	}
-	return ids, next, rows.Err()
+	return found, next, rows.Err()
 }
 
 // page reads a page: its keys first, then each record by its key.
 func page[T any](q *Reader, l *listing, s Slice, read func(q *Reader, id int64) (T, error)) (Page[T], error) {
-	ids, next, err := l.keys(q, s)
+	found, next, err := l.keys(q, s)
 	if err != nil {
 		return Page[T]{}, fmt.Errorf("list %s: %w", l.name, err)
 	}
-	p := Page[T]{Items: make([]T, 0, len(ids)), Next: next}
-	for _, id := range ids {
-		item, err := read(q, id)
+	p := Page[T]{Items: make([]T, 0, len(found)), Next: next}
+	for _, at := range found {
+		item, err := read(q, at.id)
 		if err != nil {
 			return Page[T]{}, fmt.Errorf("list %s: %w", l.name, err)
 		}
 		p.Items = append(p.Items, item)
 	}
+	return p, nil
+}
+
+// pageOf reads a page of the records that keep accepts, which no query can tell:
+// it reads a bounded number of them.
+func pageOf[T any](q *Reader, l *listing, s Slice, read func(q *Reader, id int64) (T, error), keep func(T) bool) (p Page[T], err error) {
+	size, some := s.size(), Slice{Limit: 100, Cursor: s.Cursor}
+	for range 10 {
+		found, next, err := l.keys(q, some)
+		if err != nil {
+			return p, fmt.Errorf("list %s: %w", l.name, err)
+		}
+		for _, at := range found {
+			item, err := read(q, at.id)
+			if err != nil {
+				return p, fmt.Errorf("list %s: %w", l.name, err)
+			}
+			if !keep(item) {
+				continue
+			}
+			if p.Items = append(p.Items, item); len(p.Items) == size {
+				p.Next = at.cursor(l.name)
+				return p, nil
+			}
+		}
+		if some.Cursor = next; next == "" {
+			return p, nil
+		}
+	}
+	p.Next = some.Cursor
 	return p, nil
 }
 

@@ -130,19 +130,16 @@ func TokenByHash(q *Reader, hash string) (t Token, err error) {
 
 // TokensOf lists a person's tokens, by name; of everybody for "".
 func TokensOf(q *Reader, person string) (list []Token, err error) {
-	rows, err := q.Query("SELECT "+tokenColumns+" FROM tokens WHERE person = ? OR ? = '' ORDER BY person, name", person, person)
+	scan := func(r *Rows, t *Token) error { return scanToken(t, r.Scan) }
+	if person == "" {
+		list, err = all(q, scan, "SELECT "+tokenColumns+" FROM tokens ORDER BY person, name")
+	} else {
+		list, err = all(q, scan, "SELECT "+tokenColumns+" FROM tokens WHERE person = ? ORDER BY name", person)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list tokens: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var t Token
-		if err := scanToken(&t, rows.Scan); err != nil {
-			return nil, fmt.Errorf("list tokens: %w", err)
-		}
-		list = append(list, t)
-	}
-	return list, rows.Err()
+	return list, nil
 }
 
 // DropToken removes a token: fault.NotFound.

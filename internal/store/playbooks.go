@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -247,4 +248,4 @@ func PlanByHash(q *Reader, hash string) (body string, err error) {
 	return body, nil
 }
 
-func isNoRow(err error) bool { return err != nil && isKind(err, fault.NotFound) }
+func isNoRow(err error) bool { return err != nil && errors.Is(err, fault.NotFound) }

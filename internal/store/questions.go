@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"riposte/internal/run"
@@ -42,18 +43,20 @@ type GivenAnswer struct {
 	run.Answer
 }
 
-// OpenQuestion stores a question and sets its ID.
+// OpenQuestion stores a question and sets its ID; one that is there already
+// stays as it is.
 func OpenQuestion(tx *Tx, q *Question) error {
 	body, err := json.Marshal(q.Question)
 	if err != nil {
 		return fmt.Errorf("store a question of %s: %w", q.Run, err)
 	}
-	if q.ID, err = NextID(tx, Questions); err != nil {
+	n, err := NextID(tx, Questions)
+	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO questions (id, tenant, run_id, act, n, kind, state, playbook, run_by, case_id, alert_id, severity, asked, until, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, act, n) DO NOTHING`,
-		q.ID, tenantOf(q.Tenant), int64(q.Run), q.Act, q.N, string(q.Kind), string(QuestionOpen), q.Playbook, q.By, q.Case, q.Alert, q.Severity, q.Asked, q.Until, json.RawMessage(body))
+	err = tx.QueryRow(`INSERT INTO questions (id, tenant, run_id, act, n, kind, state, playbook, run_by, case_id, alert_id, severity, asked, until, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, act, n) DO UPDATE SET run_id = excluded.run_id RETURNING id`,
+		n, tenantOf(q.Tenant), int64(q.Run), q.Act, q.N, string(q.Kind), string(QuestionOpen), q.Playbook, q.By, q.Case, q.Alert, q.Severity, q.Asked, q.Until, json.RawMessage(body)).Scan(&q.ID)
 	if err != nil {
 		return fmt.Errorf("store a question of %s: %w", q.Run, err)
 	}
@@ -105,24 +108,19 @@ func QuestionOf(q *Reader, tenant string, id int64) (x Question, err error) {
 	return x, err
 }
 
-func answersOf(q *Reader, id int64) (list []GivenAnswer, err error) {
-	rows, err := q.Query("SELECT at, body FROM answers WHERE question_id = ? ORDER BY at, person", id)
+func answersOf(q *Reader, id int64) ([]GivenAnswer, error) {
+	list, err := all(q, func(r *Rows, a *GivenAnswer) error {
+		var body json.RawMessage
+		if err := r.Scan(&a.At, &body); err != nil {
+			return err
+		}
+		return json.Unmarshal(body, &a.Answer)
+	}, "SELECT at, body FROM answers WHERE question_id = ? ORDER BY person", id)
 	if err != nil {
 		return nil, fmt.Errorf("read the answers to AP-%d: %w", id, err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var a GivenAnswer
-		var body json.RawMessage
-		if err := rows.Scan(&a.At, &body); err != nil {
-			return nil, fmt.Errorf("read the answers to AP-%d: %w", id, err)
-		}
-		if err := json.Unmarshal(body, &a.Answer); err != nil {
-			return nil, fmt.Errorf("read the answers to AP-%d: %w", id, err)
-		}
-		list = append(list, a)
-	}
-	return list, rows.Err()
+	slices.SortStableFunc(list, func(a, b GivenAnswer) int { return a.At.Compare(b.At) })
+	return list, nil
 }
 
 // QuestionFilter narrows a list of questions. Zero values do not.
@@ -130,47 +128,44 @@ type QuestionFilter struct {
 	State QuestionState
 	Run   run.ID
 	Case  int64
+	Keep  func(Question) bool // what no query can tell: who is asked
 }
 
 // ListQuestions lists questions, those that wait longest first.
-func ListQuestions(q *Reader, tenant string, f QuestionFilter, s Slice) (page Page[Question], err error) {
-	from, err := s.place("questions", place{})
-	if err != nil {
-		return page, err
-	}
-	query, args := "SELECT "+questionColumns+" FROM questions WHERE tenant = ? AND id > ?", []any{tenantOf(tenant), from.id}
-	if f.State != "" {
-		query, args = query+" AND state = ?", append(args, string(f.State))
-	}
-	if f.Run != 0 {
-		query, args = query+" AND run_id = ?", append(args, int64(f.Run))
-	}
-	if f.Case != 0 {
-		query, args = query+" AND case_id = ?", append(args, f.Case)
-	}
-	rows, err := q.Query(query+" ORDER BY id LIMIT ?", append(args, s.size()+1)...)
-	if err != nil {
-		return page, fmt.Errorf("list questions: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var x Question
-		if err := scanQuestion(&x, rows.Scan); err != nil {
-			return page, fmt.Errorf("list questions: %w", err)
+func ListQuestions(q *Reader, tenant string, f QuestionFilter, s Slice) (Page[Question], error) {
+	l := f.listing(tenantOf(tenant))
+	read := func(q *Reader, id int64) (x Question, err error) {
+		if err := scanQuestion(&x, q.QueryRow("SELECT "+questionColumns+" FROM questions WHERE id = ?", id).Scan); err != nil {
+			return x, err
 		}
-		page.Items = append(page.Items, x)
+		x.Answers, err = answersOf(q, id)
+		return x, err
 	}
-	if err := rows.Err(); err != nil {
-		return page, fmt.Errorf("list questions: %w", err)
+	if f.Keep != nil {
+		return pageOf(q, l, s, read, f.Keep)
 	}
-	if len(page.Items) > s.size() {
-		page.Items = page.Items[:s.size()]
-		page.Next = place{id: page.Items[len(page.Items)-1].ID}.cursor("questions")
-	}
-	for i := range page.Items {
-		if page.Items[i].Answers, err = answersOf(q, page.Items[i].ID); err != nil {
-			return page, err
+	return page(q, l, s, read)
+}
+
+// listing picks the index that leaves the least, and makes filters of the rest.
+func (f QuestionFilter) listing(tenant string) *listing {
+	l := &listing{name: "questions", table: "questions", sort: "id", id: "id", up: true}
+	state := f.State
+	switch {
+	case f.Run != 0:
+		l.ranges = []clause{{"run_id = ? AND tenant = ?", []any{int64(f.Run), tenant}}}
+		if f.Case != 0 {
+			l.filter("case_id = ?", f.Case)
 		}
+	case f.Case != 0:
+		l.ranges = []clause{{"case_id = ? AND case_id > 0 AND tenant = ?", []any{f.Case, tenant}}}
+	case state != "":
+		l.ranges, state = []clause{{"tenant = ? AND state = ?", []any{tenant, string(state)}}}, ""
+	default:
+		l.ranges = []clause{{"tenant = ?", []any{tenant}}}
 	}
-	return page, nil
+	if state != "" {
+		l.filter("state = ?", state)
+	}
+	return l
 }

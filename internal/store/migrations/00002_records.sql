@@ -173,6 +173,7 @@ CREATE TABLE ledger (
 	ended      INTEGER NOT NULL DEFAULT 0,
 	problem    TEXT    NOT NULL DEFAULT '', -- of the last try
 	tries      INTEGER NOT NULL DEFAULT 0,
+	owed       INTEGER NOT NULL DEFAULT 0,  -- ended while others held its target: still to be undone
 	body       TEXT    NOT NULL             -- run.UndoEntry
 ) STRICT;
 CREATE INDEX ledger_due ON ledger (due, id) WHERE state = 'open' AND due > 0;
@@ -181,21 +182,22 @@ CREATE INDEX ledger_run ON ledger (run_id, id);
 CREATE INDEX ledger_case ON ledger (case_id, id) WHERE case_id > 0;
 CREATE INDEX ledger_tenant ON ledger (tenant, id);
 CREATE INDEX ledger_state ON ledger (tenant, state, id);
-CREATE INDEX ledger_playbook ON ledger (tenant, playbook, version, id);
-CREATE INDEX ledger_ended ON ledger (ended, id) WHERE ended > 0;
+CREATE INDEX ledger_playbook ON ledger (tenant, playbook, id);
+CREATE INDEX ledger_over ON ledger (ended, id) WHERE state = 'undone' AND owed = 0;
 
--- What an entry holds. key is connection, capability (or action) and object: all
--- open entries with the same key hold the same target.
+-- What an entry acts on. hold is connection, action and object: entries with the
+-- same hold share the target. live: the entry is not over, its share counts.
 CREATE TABLE ledger_targets (
 	tenant   TEXT    NOT NULL DEFAULT 'default',
-	hold     TEXT    NOT NULL,
 	entry_id INTEGER NOT NULL REFERENCES ledger (id) ON DELETE CASCADE,
 	kind     TEXT    NOT NULL,
 	value    TEXT    NOT NULL,
-	PRIMARY KEY (tenant, hold, entry_id, kind, value)
+	hold     TEXT    NOT NULL,
+	live     INTEGER NOT NULL DEFAULT 1,
+	PRIMARY KEY (entry_id, kind, value)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX ledger_targets_entry ON ledger_targets (entry_id);
-CREATE INDEX ledger_targets_value ON ledger_targets (tenant, kind, value, entry_id);
+CREATE INDEX ledger_targets_live ON ledger_targets (tenant, hold, entry_id) WHERE live = 1;
+CREATE INDEX ledger_targets_value ON ledger_targets (tenant, value, entry_id);
 
 CREATE TABLE questions (
 	id       INTEGER NOT NULL PRIMARY KEY,
@@ -204,7 +206,7 @@ CREATE TABLE questions (
 	act      INTEGER NOT NULL,
 	n        INTEGER NOT NULL,
 	kind     TEXT    NOT NULL,
-	state    TEXT    NOT NULL,              -- open, answered, withdrawn, expired
+	state    TEXT    NOT NULL,              -- open, closed
 	playbook TEXT    NOT NULL DEFAULT '',
 	run_by   TEXT    NOT NULL DEFAULT '',
 	case_id  INTEGER NOT NULL DEFAULT 0,
@@ -218,6 +220,7 @@ CREATE TABLE questions (
 CREATE UNIQUE INDEX questions_place ON questions (run_id, act, n);
 CREATE INDEX questions_tenant ON questions (tenant, id);
 CREATE INDEX questions_state ON questions (tenant, state, id);
+CREATE INDEX questions_run ON questions (run_id, id);
 CREATE INDEX questions_case ON questions (case_id, id) WHERE case_id > 0;
 CREATE INDEX questions_ended ON questions (ended, id) WHERE ended > 0;
 
