@@ -2,7 +2,6 @@ package playbook
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,37 +9,6 @@ import (
 	"riposte/connector"
 	"riposte/internal/expr"
 )
-
-// Checked is a playbook that has been checked, with what the check found out
-// about it. Compile makes a plan of it.
-type Checked struct {
-	Playbook *Playbook
-
-	programs map[*node]*expr.Program
-	values   map[*node]*expr.Value
-	facts    map[*Step]*facts
-	inputs   []Input
-	highest  connector.Impact
-	missing  []string // actions and playbooks that are not loaded
-	sound    bool     // no diagnostic is an error
-}
-
-// facts is what the check found out about one step.
-type facts struct {
-	spec       *connector.Action // nil: not loaded, or no action
-	capability bool
-	callee     *Signature // nil: not loaded, or no playbook step
-	loaded     bool       // the action or playbook is known
-	impact     connector.Impact
-	raised     bool
-	output     expr.Type
-	answer     *expr.Type
-	undo       *connector.Action // of the step's own undo, else of the action's
-	undoName   string            // how the action's own undo is called
-	undoWith   *expr.Value       // its inputs
-	undoImpact connector.Impact
-	poll       *Poll
-}
 
 // Load parses, checks and compiles a file. The plan is nil when a diagnostic is
 // an error.
@@ -290,7 +258,7 @@ func (c *checker) exprError(n *node, err error) {
 var severityWord = regexp.MustCompile(`severity.*["'](informational|low|medium|high|critical)["']`)
 
 // textErrors reports what is wrong with each expression of a text.
-func (c *checker) textErrors(n *node, first *expr.Error, s *expr.Scope) {
+func (c *checker) textErrors(n *node, first *expr.Error, s *expr.Scope, w where) {
 	c.mentions(n.text)
 	segments, err := expr.SplitTemplate(n.text)
 	before := len(c.r.all)
@@ -299,23 +267,15 @@ func (c *checker) textErrors(n *node, first *expr.Error, s *expr.Scope) {
 			continue
 		}
 		var e *expr.Error
-		if _, err := expr.Compile(segment.Text, s, expr.Any()); errors.As(err, &e) {
+		p, err := expr.Compile(segment.Text, s, expr.Any())
+		if errors.As(err, &e) {
 			c.exprError(n, &expr.Error{Offset: e.Offset + segment.Offset, Message: e.Message, Hint: e.Hint})
+		} else if p != nil {
+			c.reads(p.Refs(), n, w)
 		}
 	}
 	if len(c.r.all) == before {
 		c.exprError(n, first)
-	}
-}
-
-var mentioned = regexp.MustCompile(`\b(steps|inputs|vars)\s*\??\.\s*([a-z][a-z0-9_]*)`)
-
-// mentions counts what a wrong expression names as used: it must not be
-// reported as unused on top.
-func (c *checker) mentions(text string) {
-	used := map[string]map[string]bool{"steps": c.usedSteps, "inputs": c.usedInputs, "vars": c.usedVars}
-	for _, m := range mentioned.FindAllStringSubmatch(text, -1) {
-		used[m[1]][m[2]] = true
 	}
 }
 
@@ -326,7 +286,7 @@ func (c *checker) value(d Data, w where, want expr.Type) *expr.Value {
 	}
 	scope := c.scope(w)
 	v, err := expr.CompileValue(d.Value, scope, func(path []any, e *expr.Error) error {
-		c.textErrors(d.node.descend(path), e, scope)
+		c.textErrors(d.node.descend(path), e, scope, w)
 		return e
 	})
 	if err != nil {
@@ -368,193 +328,4 @@ func (c *checker) template(t Text, w where) *expr.Value {
 		return nil
 	}
 	return c.value(Data{Value: t.node.text, Pos: t.Pos, node: t.node}, w, expr.Any())
-}
-
-// descend follows a path of keys and indices.
-func (n *node) descend(path []any) *node {
-	for _, part := range path {
-		var next *node
-		switch part := part.(type) {
-		case string:
-			next = n.value(part)
-		case int:
-			if n.kind == listNode && part < len(n.items) {
-				next = n.items[part]
-			}
-		}
-		if next == nil {
-			return n
-		}
-		n = next
-	}
-	return n
-}
-
-// reads notes what an expression reads and refuses steps that are not visible.
-func (c *checker) reads(refs [][]string, n *node, w where) {
-	for _, path := range refs {
-		switch path[0] {
-		case "inputs":
-			use(c.usedInputs, path)
-		case "vars":
-			use(c.usedVars, path)
-		case "steps":
-			c.readsStep(path, n, w)
-		}
-		c.nearMiss(path, n, w)
-	}
-}
-
-// nearMiss refuses a field that an open object does not name but nearly does:
-// manifests leave objects open, and a typing mistake would give nil for ever.
-func (c *checker) nearMiss(path []string, n *node, w where) {
-	t, ok := c.scope(w).Lookup(path[0])
-	for i, name := range path[1:] {
-		if !ok || t.Kind() != expr.KindObject {
-			return
-		}
-		if _, named := t.Fields()[name]; !named && t.Open() {
-			if best := nearest(name, sortedKeys(t.Fields())); best != "" {
-				at := n.mention(path[:i+2]...)
-				c.r.errorf(at, "%s has no field %q; did you mean %q?", strings.Join(path[:i+1], "."), name, best)
-			}
-			return
-		}
-		t, ok = t.Field(name)
-	}
-}
-
-// use marks a name as used, "" for all of them.
-func use(used map[string]bool, path []string) {
-	if len(path) > 1 {
-		used[path[1]] = true
-	} else {
-		used[""] = true
-	}
-}
-
-func (c *checker) readsStep(path []string, n *node, w where) {
-	if len(path) < 2 {
-		c.r.errorf(n.mention("steps"), "steps as a whole; expected one step, named by its id: steps.<id>")
-		return
-	}
-	id := path[1]
-	s := c.steps[id]
-	if s == nil {
-		return // the compiler has said so
-	}
-	c.usedSteps[id] = true
-	if w.seen.has(id) || w.all && s.loop == nil {
-		return
-	}
-	c.r.errorf(n.mention("steps", id), "steps.%s %s", id, whyNot(s, w))
-}
-
-// whyNot says why a step cannot be seen from a place.
-func whyNot(s *Step, w where) string {
-	switch loop := s.loop; {
-	case loop == nil || slices.Contains(w.loops, loop):
-		return "is not visible here; expected a step that comes before, in this list or one around it"
-	case loop.ID.Set():
-		return fmt.Sprintf("is only visible inside the loop of line %d; expected steps.%s, which has the rounds' results", loop.Pos.Line, loop.ID.Value)
-	default:
-		return fmt.Sprintf("is only visible inside the loop of line %d; expected the loop itself: give it an id and collect", loop.Pos.Line)
-	}
-}
-
-// leaves lists the scalars of a node.
-func (n *node) leaves() []*node {
-	switch n.kind {
-	case listNode:
-		var all []*node
-		for _, item := range n.items {
-			all = append(all, item.leaves()...)
-		}
-		return all
-	case objectNode:
-		var all []*node
-		for _, p := range n.pairs {
-			all = append(all, p.value.leaves()...)
-		}
-		return all
-	default: // a scalar
-	}
-	return []*node{n}
-}
-
-// mention finds where a path is written inside a node.
-func (n *node) mention(path ...string) Pos {
-	parts := make([]string, len(path))
-	for i, p := range path {
-		parts[i] = regexp.QuoteMeta(p)
-	}
-	re := regexp.MustCompile(`\b` + strings.Join(parts, `\s*\??\.\s*`) + `\b`)
-	for _, leaf := range n.leaves() {
-		if at := re.FindStringIndex(leaf.text); at != nil {
-			return leaf.place(at[0])
-		}
-	}
-	return n.at
-}
-
-// ApprovalFacts is one approval that a playbook asks for, for those who show it.
-type ApprovalFacts struct {
-	Step   string // its id, "" if none
-	Line   int
-	What   string // the action or playbook that waits for it
-	By     Data   // a text or a list of texts
-	Need   string // how many: "1", or for an expression what it may give: "1 or 2"
-	Within string
-}
-
-// Approvals lists what the playbook asks approval for, in the order of the text.
-func (c *Checked) Approvals() []ApprovalFacts {
-	var all []ApprovalFacts
-	add := func(s *Step, what string, a *ApprovalText) {
-		f := ApprovalFacts{Step: s.ID.Value, Line: a.Pos.Line, What: what, By: a.By, Need: "1", Within: a.Within.Value}
-		if a.Need.Set() {
-			f.Need = NeedText(a.Need.Value)
-		}
-		if f.Within == "" {
-			f.Within = FormatDuration(DefaultApproval)
-		}
-		all = append(all, f)
-	}
-	c.Playbook.All(func(s *Step) {
-		if s.Approve != nil {
-			add(s, s.Head.Value, s.Approve)
-		}
-		if s.Undo != nil && s.Undo.Approve != nil {
-			add(s, s.Undo.Action.Value+s.Undo.Playbook.Value, s.Undo.Approve)
-		}
-	})
-	return all
-}
-
-// StepFacts is what a check found out about a step, for those who show it.
-type StepFacts struct {
-	Impact  connector.Impact // of action and playbook steps; what counts
-	Changes bool             // the step is an action or playbook step, so Impact means something
-	Loaded  bool             // the action or playbook is there; else Impact is a guess
-	Undo    string           // the action or playbook that takes it back, "" if none
-	After   string           // when it is taken back by itself, "" if not
-}
-
-// Facts gives what is known about a step of the playbook.
-func (c *Checked) Facts(s *Step) StepFacts {
-	f := c.facts[s]
-	if f == nil || !s.guarded() {
-		return StepFacts{}
-	}
-	out := StepFacts{Impact: f.impact, Changes: true, Loaded: f.loaded}
-	switch {
-	case s.Undo != nil:
-		out.Undo, out.After = s.Undo.Action.Value+s.Undo.Playbook.Value, s.Undo.After.Value
-	case f.undo != nil:
-		out.Undo = f.undoName
-	}
-	if out.Undo != "" && out.After == "" && f.spec != nil && f.spec.TTL > 0 {
-		out.After = FormatDuration(f.spec.TTL)
-	}
-	return out
 }

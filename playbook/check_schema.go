@@ -226,6 +226,9 @@ func describeSchema(schema map[string]any) string {
 	if schema == nil {
 		return ""
 	}
+	if words, ok := schema["enum"].([]any); ok && len(texts(words)) == len(words) && len(words) < 9 {
+		return ": " + anyOf(texts(words))
+	}
 	t := expr.FromSchema(schema)
 	if t.Kind() == expr.KindAny {
 		return ""

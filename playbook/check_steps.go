@@ -274,7 +274,7 @@ func (c *checker) approval(a *ApprovalText, w where) {
 
 // people checks a text or a list of texts that name people.
 func (c *checker) people(d Data, w where) {
-	if !d.Set() {
+	if !d.Set() || d.node.kind == objectNode { // the decoder has refused a mapping
 		return
 	}
 	v := c.value(d, w, expr.Any())

@@ -166,6 +166,10 @@ func (d *decoder) unknownKey(key *node, best string, known []string) {
 		d.r.errorf(key.at, "unknown key %s; did you mean %q?", quoted(key.text), best)
 		return
 	}
+	if strings.Trim(strings.ToLower(key.text), "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
+		d.r.errorf(key.at, "unknown key %s; a text with a comma in it needs quotes inside { }", quoted(key.text))
+		return
+	}
 	d.r.errorf(key.at, "unknown key %s; expected %s", quoted(key.text), anyOf(known))
 }
 
