@@ -129,6 +129,7 @@ func (c *core) run(ctx context.Context) error {
 	defer cancel()
 	c.running.Go(func() { c.followSources(work) })
 	c.running.Go(func() { c.watchConnectors(work) })
+	c.running.Go(func() { c.keepSchedules(work) })
 	err := c.engine.Run(ctx)
 	cancel()
 	c.running.Wait()

@@ -14,6 +14,7 @@ import (
 	"riposte/internal/expr"
 	"riposte/internal/fault"
 	"riposte/internal/intel"
+	"riposte/internal/observable"
 	"riposte/internal/run"
 	"riposte/internal/store"
 	"riposte/internal/strictyaml"
@@ -100,11 +101,7 @@ func (c *core) inCase(ctx context.Context, in *connector.Invocation, title strin
 			return cases.Applied{}, err
 		}
 	}
-	var done cases.Applied
-	err := c.db.Write(ctx, func(tx *store.Tx) (err error) {
-		done, err = store.ChangeCase(tx, o.Tenant, id, 0, ch, c.now().UTC(), by(o))
-		return err
-	})
+	done, err := c.changeCase(ctx, o.Tenant, id, 0, ch, by(o))
 	done.Case.ID = id
 	return done, err
 }
@@ -189,6 +186,8 @@ func (c *core) intelCall(action string) func(context.Context, *connector.Invocat
 			return a.Output, err
 		}
 		var a intel.Answer
+		var begin []func()
+		before := c.indicatorNow(call)
 		err := c.db.Write(ctx, func(tx *store.Tx) error {
 			n, err := store.NextID(tx, store.IndicatorIDs)
 			if err != nil {
@@ -201,10 +200,32 @@ func (c *core) intelCall(action string) func(context.Context, *connector.Invocat
 			if a.Change == intel.Dropped {
 				return store.DropIndicator(tx, a.Indicator.ID)
 			}
-			return store.PutIndicator(tx, a.Indicator)
+			if err := store.PutIndicator(tx, a.Indicator); err != nil {
+				return err
+			}
+			begin, err = c.indicatorChanged(tx, a, before)
+			return err
 		})
+		if err == nil {
+			for _, f := range begin {
+				f()
+			}
+		}
 		return a.Output, err
 	}
+}
+
+// indicatorNow is an indicator as expressions see it before a call changes it.
+func (c *core) indicatorNow(call intel.Call) map[string]any {
+	o, err := observable.Parse(observable.Type(fmt.Sprint(call.Inputs["type"])), fmt.Sprint(call.Inputs["value"]))
+	if err != nil {
+		return nil
+	}
+	i, ok := c.intel.Get(call.Tenant, o)
+	if !ok {
+		return nil
+	}
+	return i.Object(call.At)
 }
 
 func (c *core) listHas(ctx context.Context, in *connector.Invocation) (out any, err error) {

@@ -2,23 +2,18 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"riposte/content"
 	"riposte/internal/alert"
-	"riposte/internal/expr"
 	"riposte/internal/fault"
 	"riposte/internal/ingest"
-	"riposte/internal/run"
 	"riposte/internal/store"
-	"riposte/playbook"
 )
 
 // openSources reads the mappings that the configured sources name.
@@ -111,7 +106,7 @@ func (k *intake) Take(ctx context.Context, b ingest.Batch) ([]ingest.Taken, erro
 			if !fresh || a.Error != "" {
 				continue
 			}
-			began, err := c.startFor(tx, &a)
+			began, err := c.alertCame(tx, &a)
 			if err != nil {
 				return err
 			}
@@ -129,69 +124,4 @@ func (k *intake) Take(ctx context.Context, b ingest.Batch) ([]ingest.Taken, erro
 		f()
 	}
 	return taken, nil
-}
-
-// startFor starts the playbooks whose triggers an alert meets, once each.
-func (c *core) startFor(tx *store.Tx, a *alert.Alert) (begin []func(), err error) {
-	plans := c.plans.All(a.Tenant)
-	if len(plans) == 0 {
-		return nil, nil
-	}
-	now := c.now().UTC()
-	var object map[string]any
-	var raw json.RawMessage
-	for _, p := range plans {
-		for i := range p.Triggers {
-			t := &p.Triggers[i]
-			if t.Kind != playbook.OnAlert || t.Event != "new" {
-				continue
-			}
-			if object == nil {
-				object = a.Object()
-				if raw, err = expr.EncodeJSON(object); err != nil {
-					return nil, err
-				}
-			}
-			o := run.Object{Alert: object}
-			ok, err := run.Matches(t, o, now)
-			if err != nil {
-				c.log.Warn("trigger failed", "playbook", p.ID, "alert_id", a.ID.String(), "error", err)
-				continue
-			}
-			if !ok {
-				continue
-			}
-			f, err := c.startOne(tx, p, t, o, raw, a, now)
-			if err != nil {
-				return nil, err
-			}
-			if f != nil {
-				begin = append(begin, f)
-			}
-			break // one object event starts one run of a playbook
-		}
-	}
-	return begin, nil
-}
-
-// startOne starts one playbook for an alert. Inputs that do not fit are told in
-// the log and on the alert's playbook; they do not refuse the alert.
-func (c *core) startOne(tx *store.Tx, p *playbook.Plan, t *playbook.Trigger, o run.Object, raw json.RawMessage, a *alert.Alert, now time.Time) (func(), error) {
-	given, err := run.FromTrigger(p, t, o, now)
-	if err == nil {
-		given, err = p.FillInputs(given)
-	}
-	if err != nil {
-		c.log.Warn("playbook not started", "playbook", p.ID, "alert_id", a.ID.String(), "error", err)
-		return nil, nil
-	}
-	inputs, err := expr.EncodeJSON(given)
-	if err != nil {
-		return nil, err
-	}
-	_, begin, err := c.engine.StartIn(tx, run.Start{
-		Tenant: tenantOf(a.Tenant), Playbook: p.ID, Version: p.Version, Plan: p.Hash, Inputs: inputs, Alert: raw, AlertID: int64(a.ID),
-		Severity: a.Severity, By: "trigger:alert",
-	}, fmt.Sprintf("alert:%d:%s", a.ID, p.ID))
-	return begin, err
 }
