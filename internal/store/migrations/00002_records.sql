@@ -371,14 +371,21 @@ CREATE TABLE switches (
 	PRIMARY KEY (tenant, scope, name)
 ) STRICT, WITHOUT ROWID;
 
+-- The audit log: body is what the hash was made of, the other columns only find
+-- it.
 CREATE TABLE audit (
 	seq    INTEGER NOT NULL PRIMARY KEY,
 	tenant TEXT    NOT NULL DEFAULT 'default',
 	at     INTEGER NOT NULL,
-	body   TEXT    NOT NULL,                -- exactly the bytes that were hashed
+	who    TEXT    NOT NULL,
+	act    TEXT    NOT NULL,
+	object TEXT    NOT NULL DEFAULT '',
+	body   TEXT    NOT NULL,
 	hash   BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX audit_tenant ON audit (tenant, seq);
+CREATE INDEX audit_who ON audit (tenant, who, seq);
+CREATE INDEX audit_object ON audit (tenant, object, seq);
 
 CREATE TABLE idempotency (
 	tenant   TEXT    NOT NULL DEFAULT 'default',
