@@ -23,6 +23,7 @@ type cli struct {
 	JSON    bool `name:"json" help:"Write data as JSON, to standard output."`
 	NoColor bool `name:"no-color" help:"No colours, as with NO_COLOR set."`
 
+	Playbook   playbookCmd   `cmd:"" help:"Check, format, test, draw and run playbooks; publish them to a server."`
 	Alert      alertCmd      `cmd:"" group:"server" help:"What sources report."`
 	Case       caseCmd       `cmd:"" group:"server" help:"What people work on."`
 	Run        runCmd        `cmd:"" group:"server" help:"Executions of playbooks."`
@@ -37,8 +38,8 @@ type cli struct {
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
-// run is the program: it gives the exit code.
-func run(ctx context.Context, args []string, w *world) int {
+// execute is the program: it gives the exit code.
+func execute(ctx context.Context, args []string, w *world) int {
 	w.ctx = ctx
 	var root cli
 	var exited *int

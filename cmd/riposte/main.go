@@ -20,7 +20,7 @@ func main() {
 		os.Exit(code)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], machine())
+	code := execute(ctx, os.Args[1:], machine())
 	stop()
 	os.Exit(code)
 }

@@ -19,19 +19,8 @@ var opening = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // one runs one test.
 func one(p *playbook.Plan, t *playbook.Test, c *cover) Result {
 	r := Result{Name: t.Name.Value, Line: t.Pos.Line}
-	s := &stage{
-		plan: withoutPolls(p), test: t, cover: c, now: opening, used: map[string]int{}, status: map[string]run.Status{},
-		rounds: map[playbook.NodeID]run.Change{}, result: &r,
-	}
-	if t.Now.Set() {
-		at, err := time.Parse(time.RFC3339, t.Now.Value)
-		if err != nil {
-			s.problem(t.Now.Pos, "now: %q is not a timestamp; expected one such as 2026-01-01T00:00:00Z", t.Now.Value)
-			return r
-		}
-		s.now = at.UTC()
-	}
-	start := s.opening()
+	s := newStage(p, t, c, &r)
+	start := s.begin()
 	if start == nil {
 		return r
 	}
@@ -42,6 +31,28 @@ func one(p *playbook.Plan, t *playbook.Test, c *cover) Result {
 		s.compare()
 	}
 	return r
+}
+
+func newStage(p *playbook.Plan, t *playbook.Test, c *cover, r *Result) *stage {
+	return &stage{
+		plan: withoutPolls(p), test: t, cover: c, now: opening, used: map[string]int{}, status: map[string]run.Status{},
+		rounds: map[playbook.NodeID]run.Change{}, result: r,
+	}
+}
+
+// begin sets the clock and works out what the run begins with, nil where that is
+// wrong.
+func (s *stage) begin() *run.Start {
+	t := s.test
+	if t.Now.Set() {
+		at, err := time.Parse(time.RFC3339, t.Now.Value)
+		if err != nil {
+			s.problem(t.Now.Pos, "now: %q is not a timestamp; expected one such as 2026-01-01T00:00:00Z", t.Now.Value)
+			return nil
+		}
+		s.now = at.UTC()
+	}
+	return s.opening()
 }
 
 // withoutPolls lets a mocked job be done at once: the mock is its end.

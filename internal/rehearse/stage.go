@@ -23,6 +23,7 @@ type stage struct {
 	state  *run.State
 	now    time.Time
 	queue  []run.Event
+	events []run.Event // that changed something
 	timers []timer
 	used   map[string]int // replies taken from a list of replies
 	calls  []call
@@ -97,6 +98,7 @@ func (s *stage) feed(e run.Event) {
 	if s.state != nil && !s.state.Fits(e) {
 		return
 	}
+	s.events = append(s.events, e)
 	var commands []run.Command
 	s.state, commands = run.Step(s.plan, s.state, e)
 	s.watch()
