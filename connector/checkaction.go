@@ -104,7 +104,7 @@ func (c *checker) targets(at string, s *ActionSpec) {
 			c.errorf(here+"/input", strictyaml.DidYouMean(t.Input, sortedKeys(s.Inputs.Properties())), "targets name the input %q, which does not exist", t.Input)
 			continue
 		}
-		if kind, ok := p["kind"].(string); ok && kind != string(t.Kind) {
+		if kind, ok := p["kind"].(string); ok && kind != string(t.Kind) && slices.Contains(TargetKinds, t.Kind) {
 			c.errorf(here+"/kind", "write the same kind in both places", "the input %q is of kind %s, the target of kind %s", t.Input, kind, t.Kind)
 		}
 		if !holdsTexts(p) {

@@ -204,7 +204,7 @@ func (c *checker) errorRules(at string, rules []ErrorRule, inputs Schema) {
 	answer := AnswerScope(c.m.Config, inputs)
 	for i, r := range rules {
 		here := strictyaml.Join(at, i)
-		if len(r.Status) == 0 && len(r.Header) == 0 && len(r.Body) == 0 && r.When == "" {
+		if !c.doc.Has(here+"/status") && len(r.Header) == 0 && len(r.Body) == 0 && r.When == "" {
 			c.errorf(here, "add status, header, body or when", "a rule that matches every answer")
 		}
 		if (r.Class == "") == (r.Result == "") {

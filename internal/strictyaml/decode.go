@@ -189,7 +189,7 @@ func (n Node) decodeStruct(v reflect.Value) {
 	for i, k := range keys {
 		f, ok := fields[k]
 		if !ok {
-			at := n.doc.at[values[i].path+"\x00"]
+			at := n.doc.at[values[i].path+keyMark]
 			n.doc.add(at, fmt.Sprintf("unknown key %q", k), DidYouMean(k, fieldNames(v.Type())))
 			continue
 		}
@@ -282,7 +282,8 @@ func (n Node) checkField(f field, v reflect.Value) {
 			n.Errorf(fmt.Sprintf("at least %v", *f.min), "%s has %d entries", f.name, v.Len())
 		}
 	case reflect.Int, reflect.Int64:
-		if f.min != nil && float64(v.Int()) < *f.min && !n.IsMapping() && !n.IsList() {
+		_, isNumber := scalar(n.n).(int)
+		if f.min != nil && float64(v.Int()) < *f.min && isNumber {
 			n.Errorf(fmt.Sprintf("at least %v", *f.min), "%s is %s", f.name, n.n.Value)
 		}
 	case reflect.Float64:

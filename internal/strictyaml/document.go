@@ -128,6 +128,15 @@ func invalidAt(data []byte) Pos {
 	return p
 }
 
+// keyMark after a path gives the place of its key.
+const keyMark = "\x00"
+
+// Has tells whether there is something at a path.
+func (d *Document) Has(path string) bool {
+	_, ok := d.at[path]
+	return ok
+}
+
 // Join adds a key to a path.
 func Join(path string, key any) string {
 	s, ok := key.(string)
@@ -191,7 +200,10 @@ func (d *Document) checkKeys(n *yaml.Node, path string, depth int) {
 		}
 		seen[k.Value] = k.Line
 		sub := Join(path, k.Value)
-		d.at[sub+"\x00"] = here
+		d.at[sub+keyMark] = here
+		if v.Kind != yaml.ScalarNode && v.Style&yaml.FlowStyle == 0 && v.Kind != yaml.AliasNode {
+			d.at[sub] = here // a block is found at its key, not a line below
+		}
 		if v.Kind == yaml.ScalarNode && v.Value == "" && v.Style == 0 && v.Line == 0 {
 			v.Line, v.Column = k.Line, k.Column
 		}

@@ -58,7 +58,7 @@ func (e Errors) sorted() Errors {
 
 // Nearest finds the candidate that name was probably meant to be, or "".
 func Nearest(name string, candidates []string) string {
-	best, at := "", 1+min(2, len(name)/3)
+	best, at := "", 2+min(1, len(name)/8)
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(name), strings.ToLower(c)); d < at {
 			best, at = c, d

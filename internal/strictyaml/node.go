@@ -27,8 +27,8 @@ type Unmarshaler interface {
 // Path is where the node is, as a JSON pointer.
 func (n Node) Path() string { return n.path }
 
-// Pos is where the node begins.
-func (n Node) Pos() Pos { return Pos{n.n.Line, n.n.Column} }
+// Pos is where the node begins; that of a block below a key is the key's.
+func (n Node) Pos() Pos { return n.doc.At(n.path) }
 
 // IsMapping, IsList and IsText tell what the node is.
 func (n Node) IsMapping() bool { return n.n.Kind == yaml.MappingNode }
@@ -144,7 +144,7 @@ var (
 // scalar reads a scalar by the rules of JSON: only what JSON would take for a
 // number, a truth value or null is one.
 func scalar(n *yaml.Node) any {
-	if n.Kind != yaml.ScalarNode || n.Style&^yaml.TaggedStyle != 0 {
+	if n.Kind != yaml.ScalarNode || n.Style != 0 {
 		return n.Value
 	}
 	switch s := n.Value; {
