@@ -41,7 +41,7 @@ func orSorts(sort string) string {
 // reachable finds the people behind names that are literal. It reports names
 // that nobody answers to; users is nil where it cannot be known.
 func (c *checker) reachable(d Data, code string) (users map[string]bool, known bool) {
-	if !d.Set() {
+	if !d.Set() || d.node.kind == objectNode { // the decoder has refused a mapping
 		return nil, false
 	}
 	users, known = map[string]bool{}, c.opt.People != nil

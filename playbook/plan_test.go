@@ -337,11 +337,11 @@ func BenchmarkCheckAndCompile300Steps(b *testing.B) {
 }
 
 func TestThousandsOfStepsAreStillChecked(t *testing.T) {
-	text := bigPlaybook(6000)
+	text := bigPlaybook(3000)
 	if len(text) > MaxFileSize {
 		t.Fatal("too large for a file:", len(text))
 	}
-	if plan := mustLoad(t, text); len(plan.Nodes) != 6000 {
+	if plan := mustLoad(t, text); len(plan.Nodes) != 3000 {
 		t.Error(len(plan.Nodes))
 	}
 }
