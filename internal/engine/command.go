@@ -203,8 +203,8 @@ func (r *live) dropItem(it *item) bool {
 	case itemTimer, itemCheck:
 	case itemAsk:
 		if e.Questions != nil {
-			act, n := it.act, it.n
-			r.write(func(tx Tx, _ int64) error { return e.Questions.Close(tx, r.id, act, n) })
+			act, n, at := it.act, it.n, r.lastAt
+			r.write(func(tx Tx, _ int64) error { return e.Questions.Close(tx, r.id, act, n, at) })
 		}
 	case itemCall:
 		return r.dropCall(it.task)

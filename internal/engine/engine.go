@@ -65,6 +65,7 @@ type Engine struct {
 	resident     atomic.Int64
 	stopping     atomic.Bool
 	ready        chan struct{}
+	readied      sync.Once
 	open         sync.Once
 	openErr      error
 }
@@ -99,7 +100,6 @@ func (e *Engine) setUp(ctx context.Context) error {
 	e.idleFor = e.Idle
 	fillIn(&e.idleFor, 2*time.Second)
 	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	e.ready = make(chan struct{})
 	e.alarms = newAlarms(e)
 	e.pool = &pool{most: 16}
 	e.commit = newCommitter(e)
@@ -130,7 +130,12 @@ func fillIn[T int | int64 | time.Duration](v *T, or T) {
 }
 
 // Ready is closed when everything that was under way is at work again.
-func (e *Engine) Ready() <-chan struct{} { return e.ready }
+func (e *Engine) Ready() <-chan struct{} { return e.readiness() }
+
+func (e *Engine) readiness() chan struct{} {
+	e.readied.Do(func() { e.ready = make(chan struct{}) })
+	return e.ready
+}
 
 // Run brings back what was under way, drives runs until ctx ends, and then lets
 // changes under way end and everything known reach the disk.
@@ -151,7 +156,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	for _, f := range loops {
 		wg.Go(func() { f(e.ctx) })
 	}
-	close(e.ready)
+	close(e.readiness())
 	<-ctx.Done()
 	e.windDown()
 	wg.Wait()

@@ -176,7 +176,7 @@ type Questions interface {
 	// that is there already stays as it is.
 	Open(tx Tx, q Question) error
 	// Close withdraws the questions of an activation, of all numbers if n is 0.
-	Close(tx Tx, id run.ID, act run.Act, n int) error
+	Close(tx Tx, id run.ID, act run.Act, n int, at time.Time) error
 	// Answered keeps an answer that the run has taken.
 	Answered(tx Tx, id run.ID, act run.Act, n int, at time.Time, a run.Answer) error
 }

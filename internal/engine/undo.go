@@ -155,7 +155,8 @@ func (u *undoer) start(ctx context.Context, entry int64, who, why string) (id ru
 
 // undoStart works out what the run that takes an entry back begins with.
 func (e *Engine) undoStart(ctx context.Context, en *Entry, who string) (s run.Start, err error) {
-	if en.Problem != "" {
+	// Problem may also be why the last try failed; then With is there.
+	if en.Problem != "" && len(en.With) == 0 {
 		return s, fmt.Errorf("it is not known how: %s: %w", en.Problem, fault.Invalid)
 	}
 	p, err := e.Plans.OneStep(ctx, OneStep{

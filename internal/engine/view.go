@@ -110,6 +110,12 @@ func (e *Engine) history(ctx context.Context, last int64) (*playbook.Plan, []run
 	return p, events, err
 }
 
+// Events gives the events of the history that ends with a record, oldest first.
+func (e *Engine) Events(ctx context.Context, last int64) ([]run.Event, error) {
+	_, events, err := e.history(ctx, last)
+	return events, err
+}
+
 // History gives the events of a run that are on disk, oldest first.
 func (e *Engine) History(ctx context.Context, id run.ID) ([]run.Event, error) {
 	sum, ok, err := e.Summary(ctx, id)

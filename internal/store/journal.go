@@ -83,7 +83,7 @@ func (j *Journal) Append(tx any, records []*run.Record) error {
 		for _, r := range records[:n] {
 			r.Seq = j.next
 			j.next++
-			args = append(args, r.Seq, r.Tenant, r.Run, r.Prev, r.Data)
+			args = append(args, r.Seq, tenantOf(r.Tenant), r.Run, r.Prev, r.Data)
 		}
 		if _, err := t.Exec(j.insert(n), args...); err != nil {
 			return fmt.Errorf("append to the journal: %w", err)
@@ -104,14 +104,14 @@ func (j *Journal) NextRun(tx any) (run.ID, error) {
 func (j *Journal) Claim(tx any, tenant, key string, id run.ID) (run.ID, error) {
 	t := journalTx(tx)
 	var bound run.ID
-	err := t.QueryRow("SELECT run FROM run_keys WHERE tenant = ? AND key = ?", tenant, key).Scan(&bound)
+	err := t.QueryRow("SELECT run FROM run_keys WHERE tenant = ? AND key = ?", tenantOf(tenant), key).Scan(&bound)
 	if err == nil {
 		return bound, nil
 	}
 	if !errors.Is(err, fault.NotFound) {
 		return 0, fmt.Errorf("claim %q: %w", key, err)
 	}
-	if _, err := t.Exec("INSERT INTO run_keys (tenant, key, run) VALUES (?, ?, ?)", tenant, key, id); err != nil {
+	if _, err := t.Exec("INSERT INTO run_keys (tenant, key, run) VALUES (?, ?, ?)", tenantOf(tenant), key, id); err != nil {
 		return 0, fmt.Errorf("claim %q: %w", key, err)
 	}
 	return id, nil
@@ -122,7 +122,7 @@ func (j *Journal) Claims(ctx context.Context, tenant, prefix string) (ids []run.
 	err = j.db.Read(ctx, func(q *Reader) error {
 		ids = nil
 		// The character after the last one of a key is higher than any key has.
-		rows, err := q.Query("SELECT run FROM run_keys WHERE tenant = ? AND key >= ? AND key < ? ORDER BY key", tenant, prefix, prefix+"\U0010FFFF")
+		rows, err := q.Query("SELECT run FROM run_keys WHERE tenant = ? AND key >= ? AND key < ? ORDER BY key", tenantOf(tenant), prefix, prefix+"\U0010FFFF")
 		if err != nil {
 			return err
 		}
@@ -229,7 +229,7 @@ func (j *Journal) SaveSnapshots(tx any, list []run.Snapshot) error {
 		s := &list[i]
 		_, err := t.Exec(`INSERT INTO run_snapshots (run, tenant, seq, wake, active, state) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (run) DO UPDATE SET seq = excluded.seq, wake = excluded.wake, active = excluded.active, state = excluded.state`,
-			s.Run, s.Tenant, s.Seq, s.Wake, s.Active, s.State)
+			s.Run, tenantOf(s.Tenant), s.Seq, s.Wake, s.Active, s.State)
 		if err != nil {
 			return fmt.Errorf("save the snapshot of %s: %w", s.Run, err)
 		}
@@ -310,7 +310,7 @@ func (j *Journal) Send(tx any, m *run.Mail) error {
 		return err
 	}
 	m.ID = id
-	_, err = t.Exec("INSERT INTO run_mail (id, tenant, run, data) VALUES (?, ?, ?, ?)", id, m.Tenant, m.To, m.Data)
+	_, err = t.Exec("INSERT INTO run_mail (id, tenant, run, data) VALUES (?, ?, ?, ?)", id, tenantOf(m.Tenant), m.To, m.Data)
 	return err
 }
 
@@ -376,7 +376,7 @@ func (j *Journal) SaveRate(tx any, tenant, key string, times []time.Time) error 
 		b = binary.BigEndian.AppendUint64(b, uint64(micros(t)))
 	}
 	_, err := journalTx(tx).Exec(`INSERT INTO run_rates (key, tenant, times) VALUES (?, ?, ?)
-		ON CONFLICT (key) DO UPDATE SET times = excluded.times`, key, tenant, b)
+		ON CONFLICT (key) DO UPDATE SET times = excluded.times`, key, tenantOf(tenant), b)
 	return err
 }
 

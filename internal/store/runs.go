@@ -22,7 +22,7 @@ func (j *Journal) Project(tx any, list []run.Summary) error {
 			ON CONFLICT (id) DO UPDATE SET status = excluded.status, waiting = excluded.waiting, paused = excluded.paused,
 			case_id = excluded.case_id, ended = excluded.ended, code = excluded.code, message = excluded.message,
 			step = excluded.step, last = excluded.last`,
-			s.Run, s.Tenant, s.Playbook, s.Version, s.Plan, s.Status, s.Waiting, s.Paused, s.Case, s.Alert,
+			s.Run, tenantOf(s.Tenant), s.Playbook, s.Version, s.Plan, s.Status, s.Waiting, s.Paused, s.Case, s.Alert,
 			s.Parent, s.From, s.Undoes, s.By, s.Severity, s.Test, s.Started, s.Ended,
 			s.Code, s.Message, s.Step, s.Last)
 		if err != nil {
@@ -79,7 +79,7 @@ func (j *Journal) EndedBefore(ctx context.Context, t time.Time, limit int) ([]ru
 // Failed lists failed runs with an ID above after, in order.
 func (j *Journal) Failed(ctx context.Context, f run.Filter, after run.ID, limit int) ([]run.Summary, error) {
 	w := where{}
-	w.and("tenant = ?", f.Tenant)
+	w.and("tenant = ?", tenantOf(f.Tenant))
 	w.and("status IN ('failed', 'timed_out', 'denied')")
 	w.and("id > ?", after)
 	w.and("undoes = 0")
@@ -116,7 +116,7 @@ type RunQuery struct {
 // List lists runs, newest first.
 func (j *Journal) List(ctx context.Context, f RunQuery) ([]run.Summary, error) {
 	w := where{}
-	w.and("tenant = ?", f.Tenant)
+	w.and("tenant = ?", tenantOf(f.Tenant))
 	for _, c := range []struct {
 		text string
 		use  bool

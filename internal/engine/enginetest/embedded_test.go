@@ -120,7 +120,7 @@ func (b *books) Open(tx engine.Tx, q engine.Question) error {
 	return err
 }
 
-func (b *books) Close(tx engine.Tx, id run.ID, act run.Act, n int) error {
+func (b *books) Close(tx engine.Tx, id run.ID, act run.Act, n int, _ time.Time) error {
 	_, err := tx.(*store.Tx).Exec(`UPDATE test_questions SET open = 0 WHERE run = ? AND act = ? AND (n = ? OR ? = 0)`, id, act, n, n)
 	return err
 }
