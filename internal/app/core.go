@@ -101,7 +101,7 @@ func openCore(ctx context.Context, cfg Config, people *auth.Directory, log *slog
 	}
 	c.engine = &engine.Engine{
 		Journal: c.db.Journal(), Runs: c.db.Journal(), Plans: c.plans, Caller: (*calls)(c), Gate: (*gate)(c),
-		Questions: questions{c.now}, Ledger: (*ledger)(c), Cases: (*caseBook)(c), Blobs: c.blobs, Log: log,
+		Questions: questions{}, Ledger: (*ledger)(c), Cases: (*caseBook)(c), Blobs: c.blobs, Log: log,
 		Workers: cfg.Engine.Workers, Keep: cfg.Retention.Runs,
 	}
 	if err := c.engine.Open(ctx); err != nil {

@@ -167,10 +167,10 @@ func (g *gate) Result(call engine.Call, r connector.Result) {
 }
 
 // questions keeps what people are asked.
-type questions struct{ now func() time.Time }
+type questions struct{}
 
 // Open stores a question.
-func (k questions) Open(tx engine.Tx, q engine.Question) error {
+func (questions) Open(tx engine.Tx, q engine.Question) error {
 	return store.OpenQuestion(tx.(*store.Tx), &store.Question{
 		Tenant: q.Tenant, Run: q.Run, Act: q.Act, N: q.N, Playbook: q.Playbook, By: q.By, Case: q.Case, Alert: q.Alert,
 		Severity: q.Severity, Asked: q.At, Question: q.Question,
@@ -178,12 +178,12 @@ func (k questions) Open(tx engine.Tx, q engine.Question) error {
 }
 
 // Close withdraws the questions of an activation.
-func (k questions) Close(tx engine.Tx, id run.ID, act run.Act, n int) error {
-	return store.CloseQuestions(tx.(*store.Tx), id, act, n, k.now().UTC())
+func (questions) Close(tx engine.Tx, id run.ID, act run.Act, n int, at time.Time) error {
+	return store.CloseQuestions(tx.(*store.Tx), id, act, n, at)
 }
 
 // Answered keeps an answer.
-func (k questions) Answered(tx engine.Tx, id run.ID, act run.Act, n int, at time.Time, a run.Answer) error {
+func (questions) Answered(tx engine.Tx, id run.ID, act run.Act, n int, at time.Time, a run.Answer) error {
 	return store.KeepAnswer(tx.(*store.Tx), id, act, n, at, a)
 }
 

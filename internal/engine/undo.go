@@ -233,6 +233,7 @@ func (u *undoer) done(entry int64) {
 	for _, f := range list {
 		u.e.pool.run(f)
 	}
+	u.poke() // others that held the same target may be due now
 }
 
 // takeBack carries out the undos that a run asks for.

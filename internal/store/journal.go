@@ -21,8 +21,11 @@ type Journal struct {
 	inserts [appendRows + 1]string // by number of records
 }
 
-// Journal gives the journal of a database. There must be one per DB only.
-func (d *DB) Journal() *Journal { return &Journal{db: d} }
+// Journal gives the journal of a database, always the same.
+func (d *DB) Journal() *Journal {
+	d.journal.db = d
+	return &d.journal
+}
 
 // journalTx is the transaction behind what the engine hands on.
 func journalTx(tx any) *Tx { return tx.(*Tx) }

@@ -35,6 +35,8 @@ type DB struct {
 	written chan struct{} // closed when the writer has ended
 	health  atomic.Pointer[error]
 
+	journal Journal
+
 	closing sync.RWMutex // held by those who put jobs into the queue
 	closed  bool
 	gone    chan struct{} // closed with it, for readers
