@@ -9,6 +9,7 @@ import (
 
 	"riposte/connector"
 	"riposte/internal/run"
+	"riposte/playbook"
 )
 
 // BreakerRule says what stops a connection or a playbook for a while.
@@ -49,7 +50,7 @@ func (b *BreakerRule) check(report func(path, expected, what string)) {
 	}
 	for path, in := range map[string]time.Duration{"/errors/in": rateIn(b.Errors), "/undos/in": countIn(b.Undos), "/volume/in": countIn(b.Volume)} {
 		if in != 0 && (in < 10*time.Second || in > 24*time.Hour) {
-			report(path, "a time from 10s to 24h", fmt.Sprintf("in is %s", in))
+			report(path, "a time from 10s to 24h", fmt.Sprintf("in is %s", playbook.FormatDuration(in)))
 		}
 	}
 }
@@ -142,9 +143,9 @@ func (b *breaker) ended(key actKey, failed, counts, changes bool, at time.Time) 
 	}
 	switch r := b.rule; {
 	case r.Errors != nil && b.calls.count(at) >= r.Errors.Of && b.failed.count(at)*100 >= r.Errors.Percent*b.calls.count(at):
-		b.open(at, true, fmt.Sprintf("%d of %d calls failed in %s", b.failed.count(at), b.calls.count(at), r.Errors.In))
+		b.open(at, true, fmt.Sprintf("%d of %d calls failed in %s", b.failed.count(at), b.calls.count(at), playbook.FormatDuration(r.Errors.In)))
 	case r.Volume != nil && b.volume.count(at) >= r.Volume.Count:
-		b.open(at, false, fmt.Sprintf("%d changes in %s", b.volume.count(at), r.Volume.In))
+		b.open(at, false, fmt.Sprintf("%d changes in %s", b.volume.count(at), playbook.FormatDuration(r.Volume.In)))
 	}
 }
 
@@ -170,7 +171,7 @@ func (b *breaker) takenBack(at time.Time) {
 	b.lastHeard = at
 	b.wrong.add(at, 1)
 	if r := b.rule.Undos; r != nil && b.until.IsZero() && b.wrong.count(at) >= r.Count {
-		b.open(at, false, fmt.Sprintf("%d changes were taken back as wrong in %s", b.wrong.count(at), r.In))
+		b.open(at, false, fmt.Sprintf("%d changes were taken back as wrong in %s", b.wrong.count(at), playbook.FormatDuration(r.In)))
 	}
 }
 
@@ -228,9 +229,9 @@ type OpenBreaker struct {
 }
 
 // breakersOf gives the breakers that watch a connection and a playbook, made if
-// they are not there yet.
+// they are not there yet. The list is good until the next call.
 func (g *Guard) breakersOf(tenant, playbook, connection string) []*breaker {
-	var list []*breaker
+	list := g.scratch[:0]
 	for i := range g.set.breakers {
 		r := &g.set.breakers[i]
 		name := connection
@@ -248,6 +249,7 @@ func (g *Guard) breakersOf(tenant, playbook, connection string) []*breaker {
 		}
 		list = append(list, b)
 	}
+	g.scratch = list
 	return list
 }
 

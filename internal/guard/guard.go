@@ -37,6 +37,7 @@ type Guard struct {
 	switches  map[switchKey]Switch
 	breakers  map[breakerKey]*breaker
 	overrides []*override
+	scratch   []*breaker
 }
 
 // New makes a guard. It returns fault.Invalid for settings that cannot work.
@@ -227,10 +228,15 @@ func (g *Guard) first(q *Request, breakers bool) (*settings, *index, *Decision) 
 			return nil, nil, &d
 		}
 	}
-	if g.index == nil || !g.index.until.IsZero() && !q.At.Before(g.index.until) {
-		g.index = newIndex(g.set.lists, q.At)
+	return g.set, g.indexAt(q.At), nil
+}
+
+// indexAt is the index of the protected lists, made anew when one has expired.
+func (g *Guard) indexAt(at time.Time) *index {
+	if g.index == nil || !g.index.until.IsZero() && !at.Before(g.index.until) {
+		g.index = newIndex(g.set.lists, at)
 	}
-	return g.set, g.index, nil
+	return g.index
 }
 
 // protected is check 3. A hit that a person has set aside is passed.

@@ -17,7 +17,8 @@ import (
 // these changes, people are asked again. Equal requests hash equally, whatever
 // the order of their inputs.
 func Hash(q *Request, targets []connector.Target) (string, error) {
-	h := hasher{buf: make([]byte, 0, 512)}
+	var local [768]byte
+	h := hasher{buf: local[:0]}
 	h.text("riposte guard 1")
 	if a := q.Action; a != nil {
 		h.text(a.Connector)
@@ -33,7 +34,7 @@ func Hash(q *Request, targets []connector.Target) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("hash the inputs: %w: %w", err, fault.Invalid)
 	}
-	h.text(string(inputs))
+	h.bytes(inputs)
 	h.text(strconv.Itoa(len(targets)))
 	for _, t := range targets {
 		h.text(string(t.Kind))
@@ -54,4 +55,10 @@ func (h *hasher) text(s string) {
 	h.buf = strconv.AppendInt(h.buf, int64(len(s)), 10)
 	h.buf = append(h.buf, ':')
 	h.buf = append(h.buf, s...)
+}
+
+func (h *hasher) bytes(b []byte) {
+	h.buf = strconv.AppendInt(h.buf, int64(len(b)), 10)
+	h.buf = append(h.buf, ':')
+	h.buf = append(h.buf, b...)
 }

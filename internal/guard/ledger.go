@@ -85,7 +85,8 @@ type Taking struct {
 	Owed  bool       // with undone: its undo is to be called when the last of them ends
 	Call  bool       // its own undo is to be called now
 	// Free are entries that ended before and owe their undo, and whose targets
-	// nothing holds any more: they become open again, still owed, due at once.
+	// nothing holds any more: those that are undone and owed still become open
+	// again, owed and due at once.
 	Free []EntryID
 }
 
@@ -101,9 +102,6 @@ func Take(e Entry, others []Entry) (Taking, error) {
 	if e.State != EntryOpen && e.State != EntryFailed {
 		return Taking{}, fmt.Errorf("ledger entry %s is %s: %w", e.ID, e.State, fault.Conflict)
 	}
-	if heldByOthers(&e, others, e.ID) && !e.Owed {
-		return Taking{State: EntryUndone, Owed: !e.Already}, nil
-	}
 	t := Taking{State: EntryTaken, Call: true}
 	for i := range others {
 		o := &others[i]
@@ -111,7 +109,10 @@ func Take(e Entry, others []Entry) (Taking, error) {
 			t.Free = append(t.Free, o.ID)
 		}
 	}
-	if e.Already && len(t.Free) > 0 {
+	switch {
+	case heldByOthers(&e, others, e.ID):
+		t.State, t.Call, t.Owed = EntryUndone, false, !e.Already
+	case e.Already && len(t.Free) > 0:
 		t.State, t.Call = EntryUndone, false // whoever made it takes it back
 	}
 	return t, nil

@@ -40,6 +40,16 @@ func (r *Reservation) count() int {
 	return max(n, 1)
 }
 
+// kind is the first kind of target that it holds.
+func (r *Reservation) kind() connector.TargetKind {
+	for _, k := range connector.TargetKinds {
+		if r.Kinds[k] > 0 {
+			return k
+		}
+	}
+	return ""
+}
+
 func reservationOf(q *Request, targets []connector.Target, hash string) *Reservation {
 	r := &Reservation{
 		Tenant: q.Tenant, Playbook: q.Playbook, Run: q.Run, Root: q.Root, Act: q.Act,
@@ -105,6 +115,7 @@ type limiter struct {
 	runs     map[runLimit]*runCounter
 	acts     map[actKey]*held
 	swept    time.Time
+	scratch  []byte
 }
 
 func newLimiter(limits []Limit) *limiter {
@@ -119,7 +130,7 @@ func (l *limiter) reserve(r *Reservation, known map[connector.TargetKind]int) (o
 	key := actKey{r.Run, r.Act}
 	l.release(key)
 	l.sweep(r.At)
-	h := &held{Reservation: *r}
+	h := &held{Reservation: *r, holds: make([]hold, 0, 4)}
 	for i := range l.limits {
 		limit := &l.limits[i]
 		n, ok := limit.applies(r)
@@ -164,31 +175,24 @@ func (l *limiter) restore(r Reservation) {
 }
 
 func (l *limiter) holdOf(limit *Limit, r *Reservation, n int) hold {
-	var b strings.Builder
-	b.WriteString(limit.Name)
-	b.WriteByte('|')
-	b.WriteString(r.Tenant)
+	b := append(append(append(l.scratch[:0], limit.Name...), '|'), r.Tenant...)
 	for _, per := range limit.Per {
-		b.WriteByte('|')
+		b = append(b, '|')
 		switch per {
 		case PerPlaybook:
-			b.WriteString(r.Playbook)
+			b = append(b, r.Playbook...)
 		case PerConnection:
-			b.WriteString(r.Connection)
+			b = append(b, r.Connection...)
 		case PerCapability:
-			b.WriteString(r.Capability)
+			b = append(b, r.Capability...)
 		case PerKind:
-			for _, k := range connector.TargetKinds {
-				if r.Kinds[k] > 0 {
-					b.WriteString(string(k))
-					break
-				}
-			}
+			b = append(b, r.kind()...)
 		}
 	}
-	name := b.String()
-	c := l.counters[name]
+	l.scratch = b
+	c := l.counters[string(b)]
 	if c == nil {
+		name := string(b)
 		c = &counter{name: name, hour: window{width: time.Minute, size: 61}, day: window{width: 15 * time.Minute, size: 97}}
 		l.counters[name] = c
 	}
@@ -326,6 +330,9 @@ func (h hold) fitsAgain(spent, at time.Time, most int) bool {
 	return h.fits(at, most)
 }
 
+// maxIdleRuns is how many runs are remembered for long after their last call.
+const maxIdleRuns = 200_000
+
 // sweep forgets now and then what can no longer count: calls that failed and
 // were not tried again for a day, runs that ended long ago, counters at zero.
 func (l *limiter) sweep(at time.Time) {
@@ -338,8 +345,12 @@ func (l *limiter) sweep(at time.Time) {
 			delete(l.acts, key)
 		}
 	}
+	idle := 30 * 24 * time.Hour
+	if len(l.runs) > maxIdleRuns {
+		idle = 25 * time.Hour
+	}
 	for key, r := range l.runs {
-		if r.held == 0 && at.Sub(r.last) > 25*time.Hour {
+		if r.held == 0 && at.Sub(r.last) > idle {
 			delete(l.runs, key)
 		}
 	}

@@ -43,7 +43,8 @@ type part struct {
 	domains  map[string]int32 // with all that is below
 	above    map[string]int32 // what lies above a protected domain
 	exact    map[connector.Target]int32
-	users    map[string]int32 // in each form that it is looked up in
+	exactly  map[connector.TargetKind]bool // the kinds in exact
+	users    map[string]int32              // in each form that it is looked up in
 	hosts    map[string]int32
 	patterns map[connector.TargetKind][]pattern
 	labels   map[string]int32
@@ -89,7 +90,7 @@ func (x *index) partFor(l *List) *part {
 	}
 	p := &part{
 		tenants: l.Tenants, kinds: l.Kinds,
-		domains: map[string]int32{}, above: map[string]int32{}, exact: map[connector.Target]int32{},
+		domains: map[string]int32{}, above: map[string]int32{}, exact: map[connector.Target]int32{}, exactly: map[connector.TargetKind]bool{},
 		users: map[string]int32{}, hosts: map[string]int32{}, patterns: map[connector.TargetKind][]pattern{}, labels: map[string]int32{},
 	}
 	x.parts = append(x.parts, p)
@@ -116,7 +117,7 @@ func (p *part) add(l *List) {
 		p.addUser(s, n)
 	}
 	for _, s := range l.Mailboxes {
-		put(p.exact, connector.Target{Kind: "mailbox", Value: strings.ToLower(s)}, n)
+		p.addExact("mailbox", s, n)
 	}
 	for kind, values := range l.Exact {
 		for _, s := range values {
@@ -191,6 +192,7 @@ func (p *part) addExact(kind connector.TargetKind, s string, n int32) {
 		s = strings.ToLower(s)
 	}
 	put(p.exact, connector.Target{Kind: kind, Value: s}, n)
+	p.exactly[kind] = true
 }
 
 // addUser enters a user under each form that is the same account: DOMAIN\name,
@@ -299,6 +301,9 @@ func (p *part) find(t connector.Target, labels []string) (list int32, entry stri
 }
 
 func (p *part) findExact(t connector.Target) (int32, string, bool) {
+	if !p.exactly[t.Kind] && len(p.patterns[t.Kind]) == 0 {
+		return 0, "", false
+	}
 	value := strings.ToLower(t.Value)
 	switch t.Kind {
 	case "ip", "cidr":

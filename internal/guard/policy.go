@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"riposte/connector"
@@ -20,6 +21,7 @@ type Policy struct {
 	zone      *time.Location
 	notAuthor bool
 	roots     map[string]bool // the names that conditions use
+	envs      sync.Pool
 }
 
 // rule is one compiled rule.
@@ -196,7 +198,15 @@ func (p *Policy) decide(q *Request, targets []connector.Target) (*rule, error) {
 	if p == nil {
 		return nil, nil
 	}
-	env := &expr.Env{Roots: p.env(q, targets), Now: q.At}
+	env, _ := p.envs.Get().(*expr.Env)
+	if env == nil {
+		env = &expr.Env{Roots: make(map[string]any, len(p.roots))}
+	}
+	defer p.envs.Put(env)
+	env.Now = q.At
+	for name := range p.roots { // no others are worked out
+		env.Roots[name] = p.root(name, q, targets)
+	}
 	for i := range p.rules {
 		r := &p.rules[i]
 		if r.when == nil {
@@ -213,15 +223,7 @@ func (p *Policy) decide(q *Request, targets []connector.Target) (*rule, error) {
 	return nil, nil
 }
 
-// env gives the values that the policy's conditions read, and no others.
-func (p *Policy) env(q *Request, targets []connector.Target) map[string]any {
-	roots := make(map[string]any, len(p.roots))
-	for name := range p.roots {
-		roots[name] = p.root(name, q, targets)
-	}
-	return roots
-}
-
+// root gives the value of a name in conditions.
 func (p *Policy) root(name string, q *Request, targets []connector.Target) any {
 	a := q.Action
 	switch name {

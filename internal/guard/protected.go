@@ -145,7 +145,11 @@ func wrongDomain(s string) string {
 
 // parseNet reads a network, or an address as a network of one.
 func parseNet(s string) (netip.Prefix, bool) {
-	if p, err := netip.ParsePrefix(s); err == nil {
+	if strings.IndexByte(s, '/') >= 0 {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return netip.Prefix{}, false
+		}
 		if p.Addr().Is4In6() && p.Bits() >= 96 {
 			return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96).Masked(), true
 		}
