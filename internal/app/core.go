@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -47,13 +46,18 @@ type core struct {
 	sources     map[string]ingest.Source
 	webhook     *ingest.Webhook
 	running     sync.WaitGroup
-	caseMu      keyed // one case is opened for a run, however many steps want one
+	sessions    auth.SessionRules
+	tokens      tokenCache
+	hashing     chan struct{} // passwords being hashed
+	caseMu      keyed         // one case is opened for a run, however many steps want one
 }
 
 // openCore makes every part and hands each what it needs of the others. Nothing
 // works yet when it returns; close undoes it.
-func openCore(ctx context.Context, cfg Config, people *auth.Directory, log *slog.Logger) (c *core, err error) {
-	c = &core{cfg: cfg, log: log, now: time.Now, people: people}
+//
+// password is that of the administrator that a first start makes, "" otherwise.
+func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, password string, err error) {
+	c = &core{cfg: cfg, log: log, now: time.Now, hashing: make(chan struct{}, hashing)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())
@@ -61,31 +65,34 @@ func openCore(ctx context.Context, cfg Config, people *auth.Directory, log *slog
 		}
 	}()
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return c, fmt.Errorf("make the data folder: %w", err)
+		return c, "", fmt.Errorf("make the data folder: %w", err)
 	}
 	if c.db, err = store.Open(ctx, filepath.Join(cfg.Data, "riposte.db"), store.Options{}); err != nil {
-		return c, err
+		return c, "", err
+	}
+	if password, err = c.meetPeople(ctx); err != nil {
+		return c, "", err
 	}
 	if c.blobs, err = blob.Open(filepath.Join(cfg.Data, "blobs"), blob.Options{}); err != nil {
-		return c, err
+		return c, "", err
 	}
 	if c.keys, err = secret.LoadOrCreate(filepath.Join(cfg.Data, "secret.key")); err != nil {
-		return c, err
+		return c, "", err
 	}
 	if c.registry, err = openRegistry(cfg); err != nil {
-		return c, err
+		return c, "", err
 	}
 	if c.connections, err = loadConnections(ctx, c.db); err != nil {
-		return c, err
+		return c, "", err
 	}
 	if c.guard, err = openGuard(cfg.Guard); err != nil {
-		return c, err
+		return c, "", err
 	}
 	if err := c.restoreGuard(ctx); err != nil {
-		return c, err
+		return c, "", err
 	}
 	if c.intel, err = loadIntel(ctx, c.db, c.now()); err != nil {
-		return c, err
+		return c, "", err
 	}
 	c.http = &httprt.Runtime{}
 	c.caller = &caller.Caller{
@@ -94,10 +101,10 @@ func openCore(ctx context.Context, cfg Config, people *auth.Directory, log *slog
 		Clear:    c.clear, Drifting: c.drifting,
 	}
 	if c.caller.Handlers, err = c.handlers(); err != nil {
-		return c, err
+		return c, "", err
 	}
 	if c.plans, err = loadPlans(ctx, c); err != nil {
-		return c, err
+		return c, "", err
 	}
 	c.engine = &engine.Engine{
 		Journal: c.db.Journal(), Runs: c.db.Journal(), Plans: c.plans, Caller: (*calls)(c), Gate: (*gate)(c),
@@ -105,9 +112,9 @@ func openCore(ctx context.Context, cfg Config, people *auth.Directory, log *slog
 		Workers: cfg.Engine.Workers, Keep: cfg.Retention.Runs,
 	}
 	if err := c.engine.Open(ctx); err != nil {
-		return c, err
+		return c, "", err
 	}
-	return c, c.openSources()
+	return c, password, c.openSources()
 }
 
 // openRegistry loads the built-in connectors and the installation's folder.
@@ -178,8 +185,19 @@ func (c *core) drifting(tenant, connection, action, where string) {
 // token makes a secret for a header or a cookie.
 func token() (string, error) { return auth.NewSecret(rand.Reader) }
 
-// problemFunc answers a request with an error.
-type problemFunc = func(w http.ResponseWriter, r *http.Request, err error)
+// tokenCache keeps the tokens that were used, so that a call need not read them.
+type tokenCache struct{ m sync.Map }
+
+func (t *tokenCache) find(hash string) (store.Token, bool) {
+	v, ok := t.m.Load(hash)
+	if !ok {
+		return store.Token{}, false
+	}
+	return v.(store.Token), true
+}
+
+func (t *tokenCache) keep(hash string, x store.Token) { t.m.Store(hash, x) }
+func (t *tokenCache) clear()                          { t.m.Clear() }
 
 // keyed is a set of locks by number.
 type keyed struct {
