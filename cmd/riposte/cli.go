@@ -34,6 +34,7 @@ type cli struct {
 	Switch     switchCmd     `cmd:"" group:"server" help:"What is switched off."`
 	Token      tokenCmd      `cmd:"" group:"server" help:"API tokens."`
 
+	Serve   serveCmd   `cmd:"" help:"Run the server."`
 	Config  configCmd  `cmd:"" help:"Check the configuration, show it, make a password's hash."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
