@@ -109,7 +109,7 @@ func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, passw
 	c.engine = &engine.Engine{
 		Journal: c.db.Journal(), Runs: c.db.Journal(), Plans: c.plans, Caller: (*calls)(c), Gate: (*gate)(c),
 		Questions: questions{}, Ledger: (*ledger)(c), Cases: (*caseBook)(c), Blobs: c.blobs, Log: log,
-		Workers: cfg.Engine.Workers, Keep: cfg.Retention.Runs,
+		Workers: cfg.Engine.Workers, Keep: cfg.Retention.Runs, OnProject: c.projected,
 	}
 	if err := c.engine.Open(ctx); err != nil {
 		return c, "", err

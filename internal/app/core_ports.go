@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"riposte/connector"
@@ -12,6 +13,8 @@ import (
 	"riposte/internal/engine"
 	"riposte/internal/fault"
 	"riposte/internal/guard"
+	"riposte/internal/intel"
+	"riposte/internal/observable"
 	"riposte/internal/run"
 	"riposte/internal/store"
 )
@@ -116,7 +119,42 @@ func (g *gate) request(ctx context.Context, call *engine.Call) (guard.Request, e
 	}
 	q.Marks, err = (*core)(g).marks(ctx, q.Tenant, call.Case)
 	q.Severity = call.Severity
+	if q.Impact >= connector.Change && q.Action != nil {
+		q.Verdict, q.Confidence = g.known(&q)
+	}
 	return q, err
+}
+
+// known is what our own intelligence says of the targets: of several, the least
+// certain.
+func (g *gate) known(q *guard.Request) (verdict string, confidence int) {
+	targets, err := connector.Targets(q.Action, q.Inputs)
+	if err != nil {
+		return "", 0 // the guard says what is wrong with them
+	}
+	order := []string{string(intel.Harmless), string(intel.Unknown), string(intel.Suspicious), string(intel.Malicious)}
+	for _, t := range targets {
+		v, sure := string(intel.Unknown), 0
+		if o, err := observable.Parse(observable.Type(t.Kind), t.Value); err == nil {
+			if i, ok := g.intel.Lookup(q.Tenant, o, q.At); ok {
+				s := i.Sum(q.At)
+				v, sure = string(s.Verdict), s.Confidence
+			}
+		}
+		if verdict == "" || slices.Index(order, v) < slices.Index(order, verdict) || v == verdict && sure < confidence {
+			verdict, confidence = v, sure
+		}
+	}
+	return verdict, confidence
+}
+
+// projected is told of runs as lists show them.
+func (c *core) projected(list []run.Summary) {
+	for _, s := range list {
+		if s.Status.Final() {
+			c.guard.RunEnded(s.Run)
+		}
+	}
 }
 
 func isCapability(call *engine.Call) bool { return call.Action.Connector == "" }

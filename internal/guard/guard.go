@@ -37,12 +37,13 @@ type Guard struct {
 	switches  map[switchKey]Switch
 	breakers  map[breakerKey]*breaker
 	overrides []*override
+	restored  map[run.ID][]run.Act // what waits since before the last restart
 	scratch   []*breaker
 }
 
 // New makes a guard. It returns fault.Invalid for settings that cannot work.
 func New(s Settings) (*Guard, error) {
-	g := &Guard{switches: map[switchKey]Switch{}, breakers: map[breakerKey]*breaker{}}
+	g := &Guard{switches: map[switchKey]Switch{}, breakers: map[breakerKey]*breaker{}, restored: map[run.ID][]run.Act{}}
 	return g, g.Configure(s)
 }
 
@@ -415,10 +416,19 @@ func (g *Guard) TakenBack(tenant, playbook, connection string, at time.Time) {
 	}
 }
 
-// RunEnded forgets what counts for one run only.
+// RunEnded forgets what counts for one run only. What it still holds after a
+// restart was called before it: nothing of a run waits when it has ended.
 func (g *Guard) RunEnded(id run.ID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	for _, act := range g.restored[id] {
+		key := actKey{id, act}
+		if h := g.limiter.acts[key]; h != nil && h.Spent.IsZero() {
+			g.limiter.spend(key, h.At)
+			g.limiter.release(key)
+		}
+	}
+	delete(g.restored, id)
 	g.limiter.forgetRun(id)
 }
 
@@ -431,9 +441,13 @@ func (g *Guard) Restore(list []Reservation, at time.Time) int {
 	slices.SortStableFunc(list, func(a, b Reservation) int { return a.Spent.Compare(b.Spent) })
 	n := 0
 	for _, r := range list {
-		if r.Spent.IsZero() || at.Sub(r.Spent) < 24*time.Hour {
-			g.limiter.restore(r)
-			n++
+		if !r.Spent.IsZero() && at.Sub(r.Spent) >= 24*time.Hour {
+			continue
+		}
+		g.limiter.restore(r)
+		n++
+		if r.Spent.IsZero() {
+			g.restored[r.Run] = append(g.restored[r.Run], r.Act)
 		}
 	}
 	return n

@@ -264,6 +264,23 @@ func TestCountsSurviveARestart(t *testing.T) {
 	}
 }
 
+// What was called before a restart is stored as it was reserved, so it seems to
+// wait until its run is heard to have ended.
+func TestWhatEndedBeforeARestartDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	g := limited(t, twoAnHour)
+	d := g.Check(act(1, 1, 0))
+	again := limited(t, twoAnHour)
+	again.Restore([]Reservation{*d.Reserved}, noon)
+	again.RunEnded(1)
+	if u := again.Limits(noon.Add(time.Minute)); len(u) != 1 || u[0].Waiting != 0 || u[0].Hour != 1 {
+		t.Errorf("%+v", u)
+	}
+	if u := again.Limits(noon.Add(25 * time.Hour)); len(u) != 0 {
+		t.Errorf("it counts for ever: %+v", u)
+	}
+}
+
 func TestCountsSurviveNewSettings(t *testing.T) {
 	t.Parallel()
 	g := limited(t, twoAnHour)

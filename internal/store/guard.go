@@ -30,18 +30,24 @@ func DropReservation(tx *Tx, id run.ID, act run.Act) error {
 	return nil
 }
 
-// Reservations lists those made since a time.
+// Reservations lists those made since a time. What a run that has ended holds
+// was called, at the latest, when it was reserved.
 func Reservations(q *Reader, since time.Time) (list []guard.Reservation, err error) {
-	rows, err := q.Query("SELECT body FROM reservations WHERE at >= ? ORDER BY at", since)
+	rows, err := q.Query(`SELECT r.body, COALESCE(s.ended, 0) FROM reservations r LEFT JOIN runs s ON s.id = r.run_id
+		WHERE r.at >= ? ORDER BY r.at`, since)
 	if err != nil {
 		return nil, fmt.Errorf("list reservations: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var body json.RawMessage
+		var ended int64
 		var r guard.Reservation
-		if err = rows.Scan(&body); err == nil {
+		if err = rows.Scan(&body, &ended); err == nil {
 			err = json.Unmarshal(body, &r)
+		}
+		if ended > 0 && r.Spent.IsZero() {
+			r.Spent = r.At
 		}
 		if err != nil {
 			return nil, fmt.Errorf("list reservations: %w", err)
