@@ -102,6 +102,7 @@ type world struct {
 	product *product
 	shelf   shelf
 	reg     *connector.Registry
+	extra   *connector.Manifest
 }
 
 func newWorld(t *testing.T, names ...string) *world {
