@@ -9,6 +9,7 @@ import (
 
 	"riposte/connector"
 	"riposte/content"
+	"riposte/internal/guard"
 	"riposte/internal/rehearse"
 	"riposte/playbook"
 )
@@ -118,4 +119,30 @@ func read(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// settings finds the guard's files in its page.
+var settings = regexp.MustCompile("(?s)```yaml\n((?:zone|rules|limits|breakers|lists): ?.*?)```")
+
+func TestSettingsOfTheGuardInTheDocsAreRead(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, m := range settings.FindAllStringSubmatch(read(t, "docs/guard.md"), -1) {
+		found++
+		var err error
+		switch strings.SplitN(m[1], ":", 2)[0] {
+		case "limits", "breakers":
+			_, err = guard.ParseLimits("docs/guard.md", []byte(m[1]))
+		case "lists":
+			_, err = guard.ParseProtected("docs/guard.md", []byte(m[1]))
+		default:
+			_, err = guard.ParsePolicy("docs/guard.md", []byte(m[1]))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if found != 4 {
+		t.Errorf("%d files are shown, want 4", found)
+	}
 }
