@@ -74,7 +74,7 @@ var layout = []struct {
 	{"internal/engine/enginetest", testSuite, "one suite for every engine"},
 	{"internal/ingest", machine, "sources at work"},
 	{"internal/httpapi", machine, "the HTTP API"},
-	{"internal/demo/simulated", machine, "products that only exist in the demo"},
+	{"internal/demo", machine, "plays an attack to a server by its API; products that only exist there"},
 
 	{"connectors", product, "one folder per product"},
 	{"content", data, "what we ship as data"},

@@ -35,6 +35,7 @@ type cli struct {
 	Token      tokenCmd      `cmd:"" group:"server" help:"API tokens."`
 
 	Serve   serveCmd   `cmd:"" help:"Run the server."`
+	Demo    demoCmd    `cmd:"" help:"Show everything with simulated products and real alerts, on this machine."`
 	Config  configCmd  `cmd:"" help:"Check the configuration, show it, make a password's hash."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
