@@ -50,7 +50,9 @@ func (s *Summary) check(ok bool, format string, args ...any) {
 
 // Write prints the summary for people.
 func (s *Summary) Write(w io.Writer) {
-	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%-18s %s\n", name, fmt.Sprintf(format, args...)) }
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-18s %s\n", name, fmt.Sprintf(format, args...))
+	}
 	row("alerts in", "%d (%d different, %d duplicates)", s.AlertsIn, s.Alerts, s.Duplicates)
 	row("cases", "%d", s.Cases)
 	row("runs", "%s", byStatus(s.Runs))
@@ -78,13 +80,24 @@ func byStatus(counts map[string]int) string {
 // runView is a run as the API shows it.
 type runView struct {
 	ID, Playbook, Status, By, Case, Alert, Undoes string
+	Error                                         *problem
 	Steps                                         []stepView
+}
+
+// problem is why a run or step ended as it did.
+type problem struct{ Code, Message, Step string }
+
+func (p *problem) String() string {
+	if p == nil {
+		return "without a reason"
+	}
+	return p.Code + " at " + p.Step + ": " + p.Message
 }
 
 // stepView is a step of a run.
 type stepView struct {
 	Step, Verb, Status, Action, By string
-	Error                          *struct{ Code, Message string }
+	Error                          *problem
 }
 
 // entryView is an entry of the ledger.
@@ -141,7 +154,7 @@ func (d *Demo) count(ctx context.Context, s *Summary) error {
 // judgeRun looks whether a run ended as it should, and whether what somebody
 // should not have tried was refused.
 func (d *Demo) judgeRun(r runView, s *Summary) {
-	s.check(r.Status == "succeeded", "%s of %s is %s", r.ID, r.Playbook, r.Status)
+	s.check(r.Status == "succeeded", "%s of %s is %s: %s", r.ID, r.Playbook, r.Status, r.Error)
 	if r.By == "" || strings.HasPrefix(r.By, "trigger") || r.Undoes != "" {
 		return
 	}
