@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"riposte/connector"
 	"riposte/internal/fault"
 	"riposte/internal/run"
 )
@@ -169,13 +170,14 @@ func (e *Engine) Run(ctx context.Context) error {
 // after the next start, as after a crash.
 func (e *Engine) windDown() {
 	e.stopping.Store(true)
-	e.calls.cancelReads()
+	e.calls.cancelUpTo(connector.Read)
 	deadline := time.Now().Add(e.Stop)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for time.Now().Before(deadline) && !e.quietNow() {
 		<-tick.C
 	}
+	e.calls.cancelUpTo(connector.Destroy)
 	e.cancel()
 }
 

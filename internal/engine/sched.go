@@ -326,15 +326,18 @@ func (s *scheduler) refill(b *playbookShare) {
 	}
 }
 
-// done gives back what a granted task holds and lets others leave.
-func (s *scheduler) done(t *task) {
+// done gives back what a granted task holds and lets others leave. It tells
+// whether the task was dropped meanwhile.
+func (s *scheduler) done(t *task) (dropped bool) {
 	s.mu.Lock()
+	dropped = t.dropped
 	if t.place == granted {
 		s.release(t)
 	}
 	list := s.fill()
 	s.mu.Unlock()
 	s.start(list)
+	return dropped
 }
 
 func (s *scheduler) release(t *task) {

@@ -71,7 +71,7 @@ type callers struct {
 
 // underWay is a call that has left.
 type underWay struct {
-	cancel context.CancelCauseFunc
+	cancel context.CancelFunc
 	ends   time.Time // its time limit
 	over   bool      // the limit has passed and the action was told
 	given  bool      // the result was delivered without it
@@ -206,10 +206,10 @@ func (c *callers) make(t *task, call Call) (Answer, bool) {
 	if limit <= 0 {
 		limit = time.Minute
 	}
-	base, cancel := context.WithCancelCause(c.e.ctx)
-	ctx, stop := context.WithTimeout(base, limit)
-	defer stop()
-	defer cancel(nil)
+	// No child of the engine's context: it would be entered there and taken out
+	// again for each call. windDown ends those that are under way.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.e.ctx), limit)
+	defer cancel()
 	u := &underWay{cancel: cancel, ends: c.e.clock.Now().Add(limit)}
 	call.Deadline = u.ends
 	c.mu.Lock()
@@ -269,7 +269,7 @@ func (c *callers) watch() {
 			case u.given || now.Before(u.ends):
 			case !u.over:
 				u.over = true
-				u.cancel(context.DeadlineExceeded)
+				u.cancel()
 			case now.Sub(u.ends) > grace:
 				u.given = true
 				c.abandoned++
@@ -301,7 +301,7 @@ func (c *callers) cancel(t *task) {
 	u := c.under[t]
 	c.mu.Unlock()
 	if u != nil {
-		u.cancel(context.Canceled)
+		u.cancel()
 	}
 }
 
@@ -311,15 +311,12 @@ func (c *callers) finished(t *task, call Call, a Answer) {
 	if a.Class == connector.RateLimited {
 		e.sched.quiet(t.conn, a.RetryAfter)
 	}
-	e.sched.done(t)
+	dropped := e.sched.done(t)
 	if e.Gate != nil {
 		e.Gate.Result(call, a.Result)
 	}
-	if e.stopping.Load() && a.Class == connector.Cancelled || t.do.Impact == connector.Read && e.sched.isDropped(t) {
-		return
-	}
-	if e.ctx.Err() != nil && t.do.Impact == connector.Read && a.Status != connector.OK {
-		return // ended by our own stop: after a restart it is done again
+	if t.do.Impact == connector.Read && (dropped || e.stopping.Load() && a.Status != connector.OK) {
+		return // nobody waits for it, or our own stop ended it: then it is done again
 	}
 	c.deliver(t, a)
 }
@@ -352,13 +349,13 @@ func (e *Engine) askGate(ask func() (run.CheckResult, func(Tx) error, error), go
 	})
 }
 
-// cancelReads ends all reads under way, when the engine stops.
-func (c *callers) cancelReads() {
+// cancelUpTo ends all calls under way up to an impact, when the engine stops.
+func (c *callers) cancelUpTo(i connector.Impact) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for t, u := range c.under {
-		if t.do.Impact == connector.Read {
-			u.cancel(context.Canceled)
+		if t.do.Impact <= i {
+			u.cancel()
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,7 +95,10 @@ func (f files) Get(_ context.Context, hash string) ([]byte, error) {
 }
 
 // books keeps questions, ledger entries and tasks in tables of its own.
-type books struct{ db *store.DB }
+type books struct {
+	db     *store.DB
+	refuse atomic.Bool // questions
+}
 
 func (b *books) open() error {
 	return b.db.Write(context.Background(), func(tx *store.Tx) error {
@@ -112,6 +116,9 @@ func (b *books) open() error {
 }
 
 func (b *books) Open(tx engine.Tx, q engine.Question) error {
+	if b.refuse.Load() {
+		return errRefused
+	}
 	data, err := json.Marshal(q)
 	if err != nil {
 		return err

@@ -1,0 +1,326 @@
+package enginetest_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"riposte/internal/engine"
+	"riposte/internal/engine/enginetest"
+	"riposte/internal/fault"
+	"riposte/internal/run"
+	"riposte/internal/store"
+)
+
+const onceText = `playbook: once
+title: Once
+steps:
+  - action: rep.get_ip
+  - action: fw.once_it
+    with: { ip: "203.0.113.9" }
+  - action: rep.get_hash
+  - action: fw.key_it
+    with: { ip: "203.0.113.9" }
+`
+
+// tester drives runs of onceText while something is wrong with the disk.
+type tester struct {
+	testing.TB
+	e     *engine.Engine
+	db    *store.DB
+	books *books
+	calls *enginetest.Caller
+	plan  string
+	stop  func()
+}
+
+func newTester(t *testing.T, path string, opt store.Options, wrap func(engine.Journal) engine.Journal) *tester {
+	t.Helper()
+	db, err := store.Open(context.Background(), path, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plans, err := enginetest.NewPlans(onceText, "playbook: asks\ntitle: Asks\nsteps:\n  - ask: Yes?\n    to: role:analyst\n    options: [\"yes\"]\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plans.Published("", "once", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &tester{TB: t, db: db, books: &books{db: db}, calls: enginetest.NewCaller(), plan: p.Hash}
+	if err := x.books.open(); err != nil {
+		t.Fatal(err)
+	}
+	j := db.Journal()
+	x.e = &engine.Engine{Journal: wrap(j), Runs: j, Plans: plans, Caller: x.calls, Gate: &enginetest.Gate{}, Questions: x.books, Ledger: x.books}
+	if err := x.e.Open(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- x.e.Run(ctx) }()
+	<-x.e.Ready()
+	x.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		_ = db.Close()
+	}
+	return x
+}
+
+func same(j engine.Journal) engine.Journal { return j }
+
+// start starts n runs of which some may be refused.
+func (x *tester) start(n int) (ids []run.ID, refused []error) {
+	for range n {
+		id, err := x.e.Start(context.Background(), run.Start{Playbook: "once", Plan: x.plan, Version: 1, By: "ann"}, "")
+		if err != nil {
+			refused = append(refused, err)
+			continue
+		}
+		ids = append(ids, id)
+	}
+	return ids, refused
+}
+
+func (x *tester) until(what string, ok func() bool) {
+	x.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			x.Fatalf("waited in vain until %s: alarms %+v, stats %+v", what, x.e.Alarms(), x.e.Stats())
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func (x *tester) alarm(k engine.AlarmKind) bool {
+	for _, a := range x.e.Alarms() {
+		if a.Kind == k {
+			return true
+		}
+	}
+	return false
+}
+
+// allEnd expects every run to end well and nothing to be done twice.
+func (x *tester) allEnd(ids []run.ID) {
+	x.Helper()
+	for _, id := range ids {
+		var last run.Summary
+		err := x.e.Watch(context.Background(), id, 0, func(u engine.Update) error { last = u.Summary; return nil })
+		if err != nil || last.Status != run.Succeeded {
+			x.Errorf("run %s: %v, %+v", id, err, last)
+		}
+	}
+	seen := map[run.ID]int{}
+	for _, c := range x.calls.Calls("fw.once_it") {
+		seen[c.Run]++
+	}
+	for id, n := range seen {
+		if n != 1 {
+			x.Errorf("run %s did it %d times", id, n)
+		}
+	}
+	if len(seen) != len(ids) {
+		x.Errorf("%d of %d runs did it", len(seen), len(ids))
+	}
+}
+
+// broken is a journal that takes no writes for a while.
+type broken struct {
+	engine.Journal
+	mode atomic.Int32 // 0 works, 1 fails before, 2 fails after it has run
+}
+
+var errDisk = fmt.Errorf("the disk is full: %w", fault.Transient)
+
+var errRefused = errors.New("refused")
+
+func (b *broken) Submit(do func(engine.Tx) error, done func(error)) {
+	switch b.mode.Load() {
+	case 0:
+		b.Journal.Submit(do, done)
+	case 1:
+		go done(errDisk)
+	default:
+		b.Journal.Submit(func(tx engine.Tx) error {
+			if err := do(tx); err != nil {
+				return err
+			}
+			return errRefused // undoes what it did
+		}, func(error) { done(errDisk) })
+	}
+}
+
+func TestAJournalThatFailsStallsRunsAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	for mode := int32(1); mode <= 2; mode++ {
+		b := &broken{}
+		x := newTester(t, filepath.Join(t.TempDir(), "riposte.db"), store.Options{}, func(j engine.Journal) engine.Journal { b.Journal = j; return b })
+		ids, refused := x.start(30)
+		if len(refused) > 0 {
+			t.Fatal(refused[0])
+		}
+		b.mode.Store(mode)
+		_, refused = x.start(3)
+		if len(refused) != 3 || !errors.Is(refused[0], fault.Transient) {
+			t.Fatalf("starts were refused with %v", refused)
+		}
+		time.Sleep(50 * time.Millisecond)
+		b.mode.Store(0)
+		more, refused := x.start(5)
+		if len(refused) > 0 {
+			t.Fatal(refused[0])
+		}
+		x.allEnd(append(ids, more...))
+		x.until("the alarm is over", func() bool { return !x.alarm(engine.AlarmJournal) && x.e.Stats().Journal == "" })
+		x.stop()
+	}
+}
+
+func TestAnEventThatTheStoreRefusesHoldsUpItsRunOnly(t *testing.T) {
+	t.Parallel()
+	x := newTester(t, filepath.Join(t.TempDir(), "riposte.db"), store.Options{}, same)
+	defer x.stop()
+	x.books.refuse.Store(true)
+	p, err := x.e.Plans.Published("", "asks", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad, err := x.e.Start(context.Background(), run.Start{Playbook: "asks", Plan: p.Hash, Version: 1}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, _ := x.start(20)
+	x.allEnd(ids)
+	x.until("there is an alarm", func() bool { return x.alarm(engine.AlarmRefused) })
+	x.books.refuse.Store(false)
+	x.until("it asks", func() bool {
+		list, err := x.books.OpenQuestions(context.Background())
+		return err == nil && len(list) == 1 && list[0].Run == bad
+	})
+	x.until("the alarm is over", func() bool { return !x.alarm(engine.AlarmRefused) })
+}
+
+// small mounts a file system of a few megabytes.
+func small(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", dir).CombinedOutput()
+	if err != nil {
+		t.Skipf("a file system of its own cannot be mounted here: %v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	return dir
+}
+
+func TestAFullDiskStallsRunsAndLosesNothing(t *testing.T) {
+	dir := small(t)
+	x := newTester(t, filepath.Join(dir, "riposte.db"), store.Options{}, same)
+	defer x.stop()
+	ids, _ := x.start(20)
+	filler := filepath.Join(dir, "filler")
+	if err := fillUp(filler); err != nil {
+		t.Log(err)
+	}
+	var refused []error
+	x.until("starts are refused", func() bool {
+		some, no := x.start(20)
+		ids, refused = append(ids, some...), append(refused, no...)
+		return len(refused) > 0
+	})
+	if !errors.Is(refused[0], fault.Transient) || !strings.Contains(refused[0].Error(), "disk is full") {
+		t.Errorf("starts were refused with %v", refused[0])
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	x.allEnd(ids)
+	x.until("the alarm is over", func() bool { return !x.alarm(engine.AlarmJournal) })
+}
+
+func fillUp(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	block := make([]byte, 4096)
+	for {
+		if _, err := f.Write(block); err != nil {
+			return err
+		}
+	}
+}
+
+func TestAReadOnlyDiskIsRefusedAtTheStartAndLosesNothing(t *testing.T) {
+	dir := small(t)
+	path := filepath.Join(dir, "riposte.db")
+	x := newTester(t, path, store.Options{}, same)
+	ids, _ := x.start(5)
+	x.stop()
+	remount := func(how string) {
+		if out, err := exec.Command("mount", "-o", "remount,"+how, dir).CombinedOutput(); err != nil {
+			t.Skipf("the file system cannot be remounted: %v: %s", err, out)
+		}
+	}
+	remount("ro")
+	if db, err := store.Open(context.Background(), path, store.Options{}); err == nil {
+		_ = db.Close()
+		t.Error("a database that cannot be written was opened")
+	} else if text := err.Error(); !strings.Contains(text, "read-only") && !strings.Contains(text, "written") {
+		t.Errorf("the error is %q", text)
+	}
+	remount("rw")
+	x = newTester(t, path, store.Options{}, same)
+	defer x.stop()
+	for _, id := range ids {
+		if s, ok, err := x.e.Summary(context.Background(), id); err != nil || !ok {
+			t.Errorf("run %s: %+v, %v", id, s, err)
+		}
+	}
+}
+
+func TestADatabaseHeldByAnotherProgramStallsRunsAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "riposte.db")
+	x := newTester(t, path, store.Options{BusyTimeout: 20 * time.Millisecond}, same)
+	defer x.stop()
+	ids, _ := x.start(10)
+	other, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	c, err := other.Conn(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.ExecContext(context.Background(), "PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	_, refused := x.start(2)
+	if len(refused) != 2 || !errors.Is(refused[0], fault.Transient) {
+		t.Errorf("starts were refused with %v", refused)
+	}
+	if _, err := c.ExecContext(context.Background(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	more, refused := x.start(5)
+	if len(refused) > 0 {
+		t.Fatal(refused[0])
+	}
+	x.allEnd(append(ids, more...))
+}
