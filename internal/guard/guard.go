@@ -88,6 +88,7 @@ type inspection struct {
 	targets   []connector.Target
 	hash      string
 	rule      *rule
+	notAuthor bool
 	overrides []*override
 }
 
@@ -140,7 +141,7 @@ func (g *Guard) Admit(q Request) Decision {
 	} else {
 		over = g.limiter.still(h, q.At, q.Known)
 	}
-	g.demand(&d, found, over)
+	found.demand(&d, over)
 	if !covered(d.Asks, q.Agreed) {
 		g.bind(&q, found)
 		return d
@@ -193,7 +194,7 @@ func (g *Guard) inspect(q *Request, breakers bool) (inspection, *Decision) {
 		d.Message = "would have been done; the policy wants it recorded only: " + rule.reason
 		return inspection{}, &d
 	}
-	found.rule = rule
+	found.rule, found.notAuthor = rule, set.policy.notAuthor
 	return found, nil
 }
 
@@ -267,7 +268,7 @@ func (g *Guard) reserve(q *Request, found inspection) Decision {
 		return g.leave(q, d)
 	}
 	r := reservationOf(q, found.targets, found.hash)
-	g.demand(&d, found, g.limiter.reserve(r, q.Known))
+	found.demand(&d, g.limiter.reserve(r, q.Known))
 	g.bind(q, found)
 	if d.Outcome == Allow {
 		if d = g.leave(q, d); d.Outcome != Allow {
@@ -312,10 +313,10 @@ func (f *inspection) decision() Decision {
 }
 
 // demand says who must agree: by policy, and because limits are used up.
-func (g *Guard) demand(d *Decision, found inspection, over []*Limit) {
-	rule := found.rule
+func (f *inspection) demand(d *Decision, over []*Limit) {
+	rule := f.rule
 	d.By, d.Rule, d.Message = CheckPolicy, "policy "+rule.name, rule.reason
-	d.NotAuthor = g.set.policy.notAuthor
+	d.NotAuthor = f.notAuthor
 	if rule.then == Ask {
 		d.add(rule.ask.ask("policy"), rule.ask.Within, rule.ask.NotAuthor)
 		if rule.ask.Veto > 0 && len(over) == 0 {

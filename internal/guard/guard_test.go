@@ -4,10 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"riposte/connector"
+	"riposte/internal/run"
 )
 
 var noon = time.Date(2026, 1, 14, 12, 0, 0, 0, time.UTC) // a Wednesday
@@ -179,5 +182,48 @@ func TestWhatTheShippedSettingsDecide(t *testing.T) {
 				t.Errorf("the message ends in a word for programs: %s", d.Message)
 			}
 		})
+	}
+}
+
+// Whatever is asked at the same time, the guard neither deadlocks nor lets two
+// take the last slot. Run with -race.
+func TestManyAskAtOnce(t *testing.T) {
+	t.Parallel()
+	s := defaults(t)
+	s.Limits.Limits = []Limit{{Name: "hundred", Reason: "x", Hour: 100, Over: Quorum{By: []string{"role:soc-lead"}}}}
+	g := newGuard(t, s)
+	var wg sync.WaitGroup
+	var allowed atomic.Int32
+	for n := range 8 {
+		wg.Go(func() {
+			for i := range 50 {
+				q := act(run.ID(n*1000+i+1), 1, 0)
+				d := g.Check(q)
+				if d.Outcome == Allow {
+					allowed.Add(1)
+					q.Hash = d.Hash
+					g.Admit(q)
+					g.Done(ended(q, connector.OK, ""))
+				} else {
+					g.Release(q.Run, q.Act)
+				}
+				switch i % 10 {
+				case 0:
+					g.Explain(q)
+				case 1:
+					_ = g.SwitchOff(Switch{Scope: OfPlaybook, Name: "other", By: "ana", Reason: "x"})
+				case 2:
+					_ = g.SwitchOn("", OfPlaybook, "other")
+				case 3:
+					g.Limits(noon)
+				case 4:
+					_ = g.Configure(s)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := allowed.Load(); n != 100 {
+		t.Errorf("%d were allowed, want 100", n)
 	}
 }

@@ -77,14 +77,6 @@ func TakeBackOf(n *playbook.Node) TakeBack {
 // notifications meet only clearance and kill switch.
 func (q *Request) guarded() bool { return q.Impact >= connector.Change }
 
-// root is the run that a limit per run counts for.
-func (q *Request) root() run.ID {
-	if q.Root != 0 {
-		return q.Root
-	}
-	return q.Run
-}
-
 func (q *Request) key() actKey { return actKey{q.Run, q.Act} }
 
 // person tells whether somebody, and not something, started the run.

@@ -198,6 +198,7 @@ func (i *Indicator) Object(at time.Time) map[string]any {
 	switch i.Type {
 	case observable.MD5, observable.SHA1, observable.SHA256, observable.SHA512:
 		o["hash"] = i.Value
+	default:
 	}
 	return o
 }
