@@ -1,0 +1,184 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"riposte/bench/load"
+	"riposte/bench/meter"
+)
+
+// column gathers one candidate's outcomes by name.
+type column map[string][]float64
+
+func (c column) add(o load.Outcome) {
+	for name, v := range map[string]float64{
+		"rate": o.PerSecond, "cpu": o.CPU, "load": o.LoadCPU, "others": o.Others, "p50": o.P50, "p99": o.P99,
+		"peak": o.Peak, "wrote": o.Wrote / 1000, "kept": o.Kept / 1000,
+	} {
+		c[name] = append(c[name], v)
+	}
+}
+
+func whole(o load.Outcome) error {
+	if o.Lost == 0 && o.Refused == 0 && o.Done > 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %d done, %d lost, %d refused: %s", errLost, o.Done, o.Lost, o.Refused, o.Refusal)
+}
+
+const window = 64
+
+// workflow measures riposte serve and the floor in turns: an alert by HTTP, three
+// lookups, a condition, a block.
+func (b *bench) workflow() error {
+	mock, err := load.StartMock()
+	if err != nil {
+		return err
+	}
+	defer mock.Close()
+	dir, err := b.prepare()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	ours, err := b.serve(dir)
+	if err != nil {
+		return err
+	}
+	defer ours.stop()
+	if err := ours.setUp(b.ctx, mock.URL); err != nil {
+		return err
+	}
+	floor, err := b.serveFloor(mock.URL, "sqlite")
+	if err != nil {
+		return err
+	}
+	defer floor.stop()
+	riposte := load.Target{URL: ours.url + "/api/ingest/bench", Token: token, PID: ours.pid, Data: ours.data, Body: alertTemplate}
+	bare := load.Target{URL: floor.url + "/alert", PID: floor.pid, Data: floor.data, Body: alertTemplate}
+	for _, t := range []load.Target{riposte, bare} { // connections are open, code is warm
+		if err := whole(load.Send(b.ctx, mock, t, 100, 16)); err != nil {
+			return fmt.Errorf("%s: %w; the log says %s", t.URL, err, ours.said())
+		}
+	}
+	r, f, r1, f1, share := column{}, column{}, column{}, column{}, []float64{}
+	for range b.rounds {
+		many, least := load.Send(b.ctx, mock, riposte, b.runs, window), load.Send(b.ctx, mock, bare, b.runs, window)
+		for _, o := range []load.Outcome{many, least} {
+			if err := whole(o); err != nil {
+				return err
+			}
+		}
+		r.add(many)
+		f.add(least)
+		share = append(share, many.PerSecond/least.PerSecond*100)
+		r1.add(load.Send(b.ctx, mock, riposte, min(b.runs, 200), 1))
+		f1.add(load.Send(b.ctx, mock, bare, min(b.runs, 200), 1))
+	}
+	b.figure("workflow", "share of the floor", "%", more(45, 75), share...)
+	b.figure("workflow", "runs", "/s", more(2000, 3500), r["rate"]...)
+	b.figure("workflow", "runs of the floor (SQLite)", "/s", nil, f["rate"]...)
+	b.figure("workflow", "processor time of a run", "ms", less(0.60, 0.33), r["cpu"]...)
+	b.figure("workflow", "the same of the floor", "ms", nil, f["cpu"]...)
+	b.figure("workflow", "p50, one at a time", "ms", less(3, 2.4), r1["p50"]...)
+	b.figure("workflow", "p99, one at a time", "ms", less(10, 6), r1["p99"]...)
+	b.figure("workflow", "p50 of the floor", "ms", nil, f1["p50"]...)
+	b.figure("workflow", "p99 of the floor", "ms", nil, f1["p99"]...)
+	b.figure("workflow", "memory at the peak", "MiB", less(150, 80), r["peak"]...)
+	b.figure("workflow", "memory of the floor at the peak", "MiB", nil, f["peak"]...)
+	b.figure("workflow", "written for a run", "kB", less(40, 12), r["wrote"]...)
+	b.figure("workflow", "kept of a run", "kB", less(8, 3), r["kept"]...)
+	b.figure("workflow", "written for a run by the floor", "kB", nil, f["wrote"]...)
+	b.figure("workflow", "mock and generator for a run", "ms", nil, r["load"]...)
+	b.figure("workflow", "of the machine that others used", "%", nil, r["others"]...)
+	return nil
+}
+
+// ingest measures alerts taken in: read by a mapping, identified, matched
+// against the triggers of published playbooks, on disk before the answer. The
+// playbook does not start on this source.
+func (b *bench) ingest() error {
+	mock, err := load.StartMock()
+	if err != nil {
+		return err
+	}
+	defer mock.Close()
+	dir, err := b.prepare()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	ours, err := b.serve(dir)
+	if err != nil {
+		return err
+	}
+	defer ours.stop()
+	if err := ours.setUp(b.ctx, mock.URL); err != nil {
+		return err
+	}
+	floor, err := b.serveFloor(mock.URL, "sqlite")
+	if err != nil {
+		return err
+	}
+	defer floor.stop()
+	single := load.Target{URL: ours.url + "/api/ingest/bench-eve", Token: token, PID: ours.pid, Data: ours.data, Body: alertTemplate, Ingest: true}
+	batch := single
+	batch.Lines = 1000
+	bare := load.Target{URL: floor.url + "/ingest", PID: floor.pid, Data: floor.data, Body: alertTemplate, Ingest: true}
+	s, n, f := column{}, column{}, column{}
+	for range b.rounds {
+		for _, x := range []struct {
+			t      load.Target
+			n, win int
+			into   column
+		}{{single, b.runs, window, s}, {bare, b.runs, window, f}, {batch, max(4, b.runs/300), 2, n}} {
+			o := load.Send(b.ctx, mock, x.t, x.n, x.win)
+			if err := whole(o); err != nil {
+				return fmt.Errorf("%s: %w", x.t.URL, err)
+			}
+			x.into.add(o)
+		}
+	}
+	b.figure("ingest", "alerts, one a POST", "/s", more(8000, 15_000), s["rate"]...)
+	b.figure("ingest", "processor time of one", "ms", nil, s["cpu"]...)
+	b.figure("ingest", "the floor, not read or matched", "/s", nil, f["rate"]...)
+	b.figure("ingest", "alerts, NDJSON by the thousand", "/s", more(25_000, 50_000), n["rate"]...)
+	b.figure("ingest", "processor time of one", "ms", nil, n["cpu"]...)
+	b.figure("ingest", "kept of an alert", "kB", nil, n["kept"]...)
+	return nil
+}
+
+// start measures how long the server needs to answer, what it holds when idle
+// and how large the program is.
+func (b *bench) start() error {
+	info, err := os.Stat(b.riposte)
+	if err != nil {
+		return fmt.Errorf("%w (make build makes it)", err)
+	}
+	dir, err := b.prepare()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	var took, idle []float64
+	first := 0.0
+	for i := range b.rounds + 1 {
+		s, err := b.serve(dir)
+		if err != nil {
+			return err
+		}
+		ms := float64(s.took.Microseconds()) / 1000
+		if i == 0 { // the first start makes database and keys
+			first = ms
+		} else {
+			took, idle = append(took, ms), append(idle, meter.Settled(s.pid))
+		}
+		s.stop()
+	}
+	b.figure("start", "start to the first answer", "ms", less(250, 100), took...)
+	b.figure("start", "the very first, which makes the database", "ms", nil, first)
+	b.figure("start", "memory, idle", "MiB", less(40, 25), idle...)
+	b.figure("start", "size of the binary", "MB", less(90, 60), float64(info.Size())/1e6)
+	return nil
+}
