@@ -158,6 +158,9 @@ func (c *core) openFor(ctx context.Context, tenant string, runID run.ID, alertID
 	if view.Case != 0 {
 		return cases.ID(view.Case), nil
 	}
+	if title == "" {
+		title = fmt.Sprintf("%s, run by %s", view.Playbook, startedBy(&run.Start{By: view.By}))
+	}
 	var opened cases.ID
 	err = c.db.Write(ctx, func(tx *store.Tx) error {
 		now := c.now().UTC()

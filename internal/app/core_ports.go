@@ -175,6 +175,11 @@ func (g *gate) Check(ctx context.Context, call engine.Call) (run.CheckResult, fu
 
 // Admit decides just before an attempt.
 func (g *gate) Admit(ctx context.Context, call engine.Call) (bool, run.CheckResult, error) {
+	if call.Poll {
+		// Looking at a job, or calling it off, belongs to the action that was
+		// checked and is another one: its hash would never fit.
+		call.Hash, call.Impact = "", min(call.Impact, connector.Notify)
+	}
 	if call.Impact == connector.Read && call.Hash == "" {
 		return true, run.CheckResult{}, nil // clearance is looked at by the caller
 	}
