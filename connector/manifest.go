@@ -29,7 +29,7 @@ type Manifest struct {
 	Runtime        string       `yaml:"runtime,required" enum:"http,go,exec" doc:"what runs the actions: http, go or exec"`
 	Config         Schema       `yaml:"config" doc:"JSON Schema of a connection's fields; fields with secret: true are write-only and stored sealed"`
 	Auth           *AuthSpec    `yaml:"auth" doc:"how calls prove who we are; without it none"`
-	Egress         []string     `yaml:"egress" doc:"host patterns that calls may go to, such as *.example.com; default: the host of the base URL"`
+	Egress         []string     `yaml:"egress" doc:"host patterns that calls may go to, such as *.example.com; default: the host and port of the base URL"`
 	Health         *Health      `yaml:"health" doc:"how to see whether a connection works"`
 	Rate           *Rate        `yaml:"rate" doc:"how many requests the product allows"`
 	MaxInFlight    int          `yaml:"max_in_flight" min:"1" doc:"how many calls may be under way at once on one connection"`

@@ -23,6 +23,7 @@ const shortestSecret = 4
 // outputs, errors, logs. It knows them as they are and as they are written in
 // URLs, JSON, base64 and hexadecimal. The zero Redactor knows none.
 type Redactor struct {
+	secrets  []string
 	forms    []string // longest first
 	replacer *strings.Replacer
 }
@@ -48,7 +49,7 @@ func NewRedactor(secrets ...string) *Redactor {
 			}
 		}
 	}
-	r := &Redactor{forms: forms}
+	r := &Redactor{secrets: secrets, forms: forms}
 	if len(forms) == 0 {
 		return r
 	}
@@ -60,6 +61,11 @@ func NewRedactor(secrets ...string) *Redactor {
 	}
 	r.replacer = strings.NewReplacer(pairs...)
 	return r
+}
+
+// With is a redactor that knows further secrets as well.
+func (r *Redactor) With(secrets ...string) *Redactor {
+	return NewRedactor(append(slices.Clone(r.secrets), secrets...)...)
 }
 
 // writtenForms lists how a secret may be written.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -230,6 +231,11 @@ func (c *Caller) unseal(tenant string, conn *connector.Connection, m *connector.
 			return nil, fmt.Errorf("connection %s: %s is not set: %w", conn.Name, name, fault.Invalid)
 		}
 	}
+	if u, err := url.Parse(conn.Proxy); err == nil && u.User != nil {
+		if password, ok := u.User.Password(); ok {
+			texts = append(texts, password)
+		}
+	}
 	o.redactor = connector.NewRedactor(texts...)
 	return o, nil
 }
@@ -268,11 +274,7 @@ func (c *Caller) invocation(call *connector.Call, o *opened) (*connector.Invocat
 			return nil, nil, err
 		}
 		inputs = filled
-		texts := used
-		for _, s := range o.secrets {
-			texts = append(texts, s)
-		}
-		redactor = connector.NewRedactor(texts...)
+		redactor = o.redactor.With(used...)
 	}
 	err := c.validator.Inputs(a, inputs)
 	if err == nil {

@@ -98,6 +98,8 @@ func TestHostPatterns(t *testing.T) {
 		{"loopback in short", []string{"*"}, "http://127.1/", false},
 		{"an address", []string{"203.0.113.9"}, "http://203.0.113.9/", true},
 		{"an address of IPv6", []string{"2001:db9::1"}, "http://[2001:db9::1]/", true},
+		{"an address of IPv6 with a port", []string{"[2001:db9::1]:8443"}, "https://[2001:db9::1]:8443/", true},
+		{"an address of IPv6 with another port", []string{"[2001:db9::1]:8443"}, "https://[2001:db9::1]/", false},
 		{"no list", nil, "https://example.com", false},
 	}
 	for _, tt := range tests {

@@ -188,7 +188,7 @@ func (c *client) prepare(p *program, in *connector.Invocation) (*prepared, error
 		ready.policy.Hosts = append(ready.policy.Hosts, hostOf(text))
 	}
 	if len(p.egress) == 0 && ready.base != nil {
-		ready.policy.Hosts = []string{ready.base.Hostname()}
+		ready.policy.Hosts = []string{hostAndPort(ready.base)}
 	}
 	if err := p.auth.allow(ready.policy, env); err != nil {
 		return nil, err
@@ -214,6 +214,16 @@ func parseBase(text string) (*url.URL, error) {
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath = strings.TrimRight(u.RawPath, "/")
 	return u, nil
+}
+
+// hostAndPort is a pattern for just the server of an address: another port of
+// the same host is another server.
+func hostAndPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
 }
 
 // hostOf takes a pattern as it is and the host out of a URL.

@@ -208,6 +208,7 @@ func TestRedirects(t *testing.T) {
 		{"to the same host", "/there", "", ""},
 		{"to loopback by name", "http://localhost:1/x", connector.BadAnswer, "egress list"},
 		{"to loopback by another address", "http://127.0.0.2:1/x", connector.BadAnswer, "egress list"},
+		{"to another port of this machine", "http://127.0.0.1:1/x", connector.BadAnswer, "egress list"},
 		{"to metadata", "http://169.254.169.254/latest", connector.BadAnswer, "egress list"},
 		{"to a file", "file:///etc/passwd", connector.BadAnswer, "only http and https"},
 		{"for ever", "/again", connector.BadAnswer, "3 redirects were followed"},

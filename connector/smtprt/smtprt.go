@@ -53,12 +53,15 @@ func (s *Sender) Send(ctx context.Context, in *connector.Invocation) (connector.
 		return connector.Result{Status: connector.OK, External: m.id}, map[string]any{"id": m.id}
 	}
 	var p *problem
+	var network net.Error
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.As(err, &p) && p.class == connector.UnknownOutcome:
+		return connector.Fail(p.class, p.text), nil // also when the time is over
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return connector.Fail(connector.Timeout, "the mail server did not answer in time"), nil
 	case ctx.Err() != nil:
 		return connector.Fail(connector.Cancelled, "the call was cancelled"), nil
-	case errors.As(err, &p):
+	case p != nil:
 		return connector.Fail(p.class, p.text), nil
 	}
 	return connector.Fail(connector.Transient, "the connection to the mail server broke: "+err.Error()), nil
