@@ -263,6 +263,9 @@ func (a api) Import(ctx context.Context, who auth.Caller, list string, entries [
 			s.Cursor = page.Next
 		}
 	})
+	if err == nil {
+		err = a.listChanged(ctx, who.Tenant, list)
+	}
 	return out, err
 }
 
@@ -281,6 +284,9 @@ func (a api) Remove(ctx context.Context, who auth.Caller, list string, values []
 		}
 		return nil
 	})
+	if err == nil {
+		err = a.listChanged(ctx, who.Tenant, list)
+	}
 	return n, err
 }
 

@@ -45,7 +45,7 @@ func New(ctx context.Context, cfg Config, opt Options) (*App, error) {
 		return nil, err
 	}
 	a.core, a.password = c, password
-	hooks, err := c.ingestHandler()
+	sources, err := c.ingestHandler()
 	if err == nil {
 		a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	}
@@ -56,7 +56,7 @@ func New(ctx context.Context, cfg Config, opt Options) (*App, error) {
 	a.server = &http.Server{
 		Handler: (&httpapi.Server{
 			Identity: x, Tokens: x, Alerts: x, Cases: x, Runs: x, Approvals: x, Playbooks: x, Ledger: x, Lists: x, Connections: x, Switches: x,
-			Ingest: hooks, Page: opt.Page, Health: c.db.Healthy, Version: opt.Version, Secure: cfg.TLS.Certificate != "", Log: opt.Log,
+			Ingest: sources, Hooks: c.hookHandler(), Page: opt.Page, Health: c.db.Healthy, Version: opt.Version, Secure: cfg.TLS.Certificate != "", Log: opt.Log,
 		}).Handler(a.stop),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(opt.Log.Handler(), slog.LevelDebug),
 	}

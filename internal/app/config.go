@@ -19,6 +19,7 @@ type Config struct {
 	Roles      map[string]RoleConfig   `yaml:"roles" doc:"Roles beside the built-in ones, or in their place."`
 	OnCall     map[string]auth.Duty    `yaml:"on_call" doc:"Who answers for on-call:… in playbooks: a list of people, or a mapping with turns and hours."`
 	Sources    map[string]SourceConfig `yaml:"sources" doc:"Where alerts come from, by name."`
+	Hooks      map[string]HookConfig   `yaml:"hooks" doc:"Webhooks that start playbooks, by the path that their trigger names: POST /api/hooks/PATH."`
 	Guard      GuardConfig             `yaml:"guard" doc:"What stands before every change."`
 	Connectors string                  `yaml:"connectors" doc:"A folder of connectors, beside and in place of the built-in ones. It is read again on change."`
 	Content    string                  `yaml:"content" doc:"A folder with playbooks/, sources/ and scripts/, beside what is built in."`
@@ -66,6 +67,13 @@ type SourceConfig struct {
 	TokenFile string `yaml:"token_file" doc:"webhook: a file that holds the token which the sender sends as Authorization: Bearer."`
 	TokenHash string `yaml:"token_hash" pattern:"[0-9a-f]{64}" doc:"webhook: the SHA-256 of that token in hex, instead of a file."`
 	Path      string `yaml:"path" doc:"file: the file to follow."`
+}
+
+// HookConfig is the secret of a webhook that starts playbooks.
+type HookConfig struct {
+	TokenFile string `yaml:"token_file" doc:"auth: token. A file that holds what the sender sends as Authorization: Bearer."`
+	TokenHash string `yaml:"token_hash" pattern:"[0-9a-f]{64}" doc:"auth: token. The SHA-256 of it in hex, instead of a file."`
+	KeyFile   string `yaml:"key_file" doc:"auth: hmac. The key of X-Riposte-Signature: sha256=HEX, an HMAC-SHA-256 over X-Riposte-Timestamp (seconds), a dot and the body."`
 }
 
 // GuardConfig names the files of the guard. Each is optional.

@@ -45,6 +45,7 @@ type core struct {
 	engine      *engine.Engine
 	sources     map[string]ingest.Source
 	webhook     *ingest.Webhook
+	hooks       map[string]hook
 	running     sync.WaitGroup
 	sessions    auth.SessionRules
 	tokens      tokenCache
@@ -114,7 +115,7 @@ func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, passw
 	if err := c.engine.Open(ctx); err != nil {
 		return c, "", err
 	}
-	return c, password, c.openSources()
+	return c, password, errors.Join(c.openSources(), c.openHooks())
 }
 
 // openRegistry loads the built-in connectors and the installation's folder.

@@ -256,6 +256,9 @@ func (c *core) listAdd(ctx context.Context, in *connector.Invocation) (any, erro
 		})
 		return err
 	})
+	if err == nil {
+		err = c.listChanged(ctx, in.Call.Origin.Tenant, str(in, "list"))
+	}
 	return map[string]any{"added": added}, err
 }
 
@@ -265,5 +268,8 @@ func (c *core) listRemove(ctx context.Context, in *connector.Invocation) (any, e
 		removed, err = store.TakeFromList(tx, in.Call.Origin.Tenant, str(in, "list"), str(in, "value"))
 		return err
 	})
+	if err == nil {
+		err = c.listChanged(ctx, in.Call.Origin.Tenant, str(in, "list"))
+	}
 	return map[string]any{"removed": removed}, err
 }

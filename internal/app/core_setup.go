@@ -17,6 +17,7 @@ import (
 	"riposte/internal/fault"
 	"riposte/internal/guard"
 	"riposte/internal/intel"
+	"riposte/internal/observable"
 	"riposte/internal/store"
 )
 
@@ -129,16 +130,73 @@ func (c *core) restoreGuard(ctx context.Context) error {
 	})
 }
 
-// loadIntel reads the indicators into memory. The lists called allow_* are the
-// allow list.
-func loadIntel(ctx context.Context, db *store.DB, _ time.Time) (*intel.Matcher, error) {
+// AllowList is the list of the installation whose values intel.allow_list knows.
+const AllowList = "allow_list"
+
+// loadIntel reads the indicators and the allow list into memory.
+func loadIntel(ctx context.Context, db *store.DB, now time.Time) (*intel.Matcher, error) {
 	m := &intel.Matcher{}
 	err := db.Read(ctx, func(q *store.Reader) error {
 		list, err := store.Indicators(q)
-		m.Load(list, nil)
+		if err != nil {
+			return err
+		}
+		allowed, err := allowed(q, store.DefaultTenant, now)
+		m.Load(list, allowed)
 		return err
 	})
 	return m, err
+}
+
+// allowed reads the allow list. A value that is no observable is left out.
+func allowed(q *store.Reader, tenant string, now time.Time) (list []intel.Allowed, err error) {
+	s := store.Slice{Limit: 1000}
+	for {
+		page, err := store.ListEntries(q, tenant, AllowList, now, s)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page.Items {
+			o, err := observable.Parse(observable.CIDR, e.Value)
+			if err != nil {
+				f := observable.Extract(e.Value)
+				if len(f) == 0 {
+					continue
+				}
+				o = f[0].Observable()
+			}
+			list = append(list, intel.Allowed{Tenant: tenant, Observable: o, List: AllowList, By: e.By, Reason: e.Note, Expires: e.Expires})
+		}
+		if page.Next == "" {
+			return list, nil
+		}
+		s.Cursor = page.Next
+	}
+}
+
+// listChanged takes a change of the allow list into memory.
+func (c *core) listChanged(ctx context.Context, tenant, list string) error {
+	if list != AllowList {
+		return nil
+	}
+	return c.db.Read(ctx, func(q *store.Reader) error {
+		now := c.now().UTC()
+		fresh, err := allowed(q, tenantOf(tenant), now)
+		if err != nil {
+			return err
+		}
+		for _, a := range c.intel.AllowList(tenantOf(tenant)) {
+			if a.List == AllowList {
+				c.intel.Disallow(tenantOf(tenant), a.Observable)
+			}
+		}
+		for _, a := range fresh {
+			if err := c.intel.Allow(a, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // handlers are all built-in actions written in Go.

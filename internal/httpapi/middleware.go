@@ -33,11 +33,11 @@ func (a *api) around(next http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
 		rec := &recorder{ResponseWriter: w}
 		headers(rec.Header(), id, strings.HasPrefix(r.URL.Path, "/api/"), a.Secure)
-		if !strings.HasPrefix(r.URL.Path, IngestPath) {
+		if !bySender(r.URL.Path) {
 			r.Body = http.MaxBytesReader(rec, r.Body, maxBody(r))
 		}
 		defer a.finish(rec, r, started)
-		if strings.HasPrefix(r.URL.Path, IngestPath) { // sources are no browsers
+		if bySender(r.URL.Path) { // sources are no browsers
 			next.ServeHTTP(rec, r)
 			return
 		}
@@ -121,3 +121,9 @@ func (w *recorder) Write(b []byte) (int, error) {
 
 // Unwrap lets net/http find what the writer can do besides.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// bySender tells the paths that products send to, which authenticate by
+// themselves and know no cookies.
+func bySender(path string) bool {
+	return strings.HasPrefix(path, IngestPath) || strings.HasPrefix(path, HookPath)
+}

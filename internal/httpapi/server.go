@@ -33,6 +33,9 @@ type Server struct {
 	// Ingest takes in alerts below IngestPath. It authenticates sources by
 	// itself. nil: none.
 	Ingest http.Handler
+	// Hooks starts playbooks by webhook below HookPath. It authenticates senders
+	// by itself. nil: none.
+	Hooks http.Handler
 	// Page serves everything that is not below /api/. nil: nothing.
 	Page http.Handler
 	// Health says why the server cannot do its work; nil, or an answer of nil: it can.
@@ -44,6 +47,10 @@ type Server struct {
 	Log    *slog.Logger     // nil: nothing is logged
 	Now    func() time.Time // nil means time.Now
 }
+
+// HookPath is where webhooks are sent that start playbooks, followed by the
+// path that the trigger names.
+const HookPath = "/api/hooks/"
 
 // IngestPath is where sources send alerts, followed by the source's name.
 const IngestPath = "/api/ingest/"
@@ -73,6 +80,9 @@ func (s *Server) Handler(stop <-chan struct{}) http.Handler {
 	mux.HandleFunc("/api/", a.nothing(mux))
 	if c.Ingest != nil {
 		mux.Handle("POST "+IngestPath, c.Ingest)
+	}
+	if c.Hooks != nil {
+		mux.Handle("POST "+HookPath, c.Hooks)
 	}
 	if c.Page != nil {
 		mux.Handle("/", c.Page)
