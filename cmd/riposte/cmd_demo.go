@@ -36,7 +36,7 @@ func (demoCmd) Examples() string {
 // person may last.
 const (
 	demoBlock     = 2 * time.Minute
-	demoBlockOnce = 12 * time.Second
+	demoBlockOnce = 20 * time.Second
 	demoWithin    = 70 * time.Second
 )
 

@@ -271,8 +271,12 @@ func (c *Caller) verdict(a *connector.Action, in *connector.Invocation, output a
 	}
 	label := any(labelOf(score))
 	if a.Verdict.Label != "" {
-		if label, err = c.evaluate(a.Verdict.Label, env); err != nil {
+		own, err := c.evaluate(a.Verdict.Label, env)
+		if err != nil {
 			return output, err
+		}
+		if own != nil { // who knows nothing of an indicator has no word for it
+			label = own
 		}
 	}
 	out := make(map[string]any, len(fields)+1)

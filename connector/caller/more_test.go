@@ -115,6 +115,21 @@ func TestVerdictsAreComparable(t *testing.T) {
 	}
 }
 
+func TestAProductThatKnowsNothingHasTheVerdictUnknown(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, "", `  - id: report
+    impact: read
+    outputs: { type: object, properties: { word: { type: [string, "null"] } } }
+    verdict: { score: "nil", label: output.word, reliability: B }
+    http: { path: /hosts/report }
+`)
+	w.product.answer = func(rw http.ResponseWriter, _ *http.Request) bool { fmt.Fprint(rw, `{"word":null}`); return true }
+	res := w.Call(t.Context(), connector.Call{Action: w.extra.Action("report")})
+	if want := `{"verdict":{"label":"unknown","reliability":"B","score":null},"word":null}`; string(res.Output) != want || res.Status != connector.OK {
+		t.Errorf("it gives %s (%+v)", res.Output, res)
+	}
+}
+
 func TestABatchOfWhichSomeFailIsPartial(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, "", `  - id: tag

@@ -16,7 +16,7 @@ import (
 // could not be played; what went otherwise than it should is in the summary.
 func (d *Demo) Once(ctx context.Context, within time.Duration) (*Summary, error) {
 	began := time.Now()
-	s := &Summary{}
+	s := &Summary{Problems: []string{}}
 	in, err := d.sendAll(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("send the samples: %w", err)

@@ -91,7 +91,7 @@ func (p *problem) String() string {
 	if p == nil {
 		return "without a reason"
 	}
-	return p.Code + " at " + p.Step + ": " + p.Message
+	return p.Code + ": " + p.Message
 }
 
 // stepView is a step of a run.
@@ -129,6 +129,7 @@ func (d *Demo) count(ctx context.Context, s *Summary) error {
 		for _, step := range r.Steps {
 			if step.Action != "" && step.Status != "pending" && step.Status != "skipped" {
 				s.Actions[step.Status]++
+				s.check(step.Status == "succeeded" || step.Status == "denied", "%s of %s is %s: %s", step.Action, r.ID, step.Status, step.Error)
 			}
 		}
 		d.judgeRun(r, s)
