@@ -70,6 +70,7 @@ type waitingTold struct {
 	PSS     float64 `json:"pss_bytes"`  // each
 	Disk    float64 `json:"disk_bytes"` // each
 	Seconds float64 `json:"seconds"`    // until all had left memory
+	CPU     float64 `json:"cpu_us"`     // each, until then
 	Total   float64 `json:"pss_mib"`
 }
 
@@ -93,7 +94,7 @@ func childWaiting(args []string) error {
 	if err := w.until("the first runs have left memory", time.Minute, parked(1000)); err != nil {
 		return err
 	}
-	heap, pss, disk, begin := liveHeap(), meter.PSS(os.Getpid()), meter.Kept(*dir), time.Now()
+	heap, pss, disk, begin, cpu := liveHeap(), meter.PSS(os.Getpid()), meter.Kept(*dir), time.Now(), meter.Self()
 	for at := 0; at < *runs; at += 50_000 { // more would be refused at the door
 		n := min(50_000, *runs-at)
 		if err := w.begin("waits", n, sampleAlert()); err != nil {
@@ -108,6 +109,7 @@ func childWaiting(args []string) error {
 	}
 	told := waitingTold{Seconds: time.Since(begin).Seconds()}
 	n := float64(*runs)
+	told.CPU = float64((meter.Self() - cpu).Microseconds()) / n
 	told.Heap = float64(liveHeap()-heap) / n
 	told.Total = meter.PSS(os.Getpid())
 	told.PSS = (told.Total - pss) * (1 << 20) / n
@@ -160,6 +162,7 @@ type recoverTold struct {
 	Working   float64 `json:"working_s"` // every call is asked for again
 	Recovered int64   `json:"recovered"`
 	Calls     int     `json:"calls"` // asked for again
+	CPU       float64 `json:"cpu_s"`
 	PSS       float64 `json:"pss_mib"`
 }
 
@@ -182,5 +185,6 @@ func childRecover(args []string) error {
 	}
 	s := w.Stats()
 	told.Working, told.Recovered, told.Calls, told.PSS = time.Since(begin).Seconds(), s.Recovered, s.Calls+s.Queued, meter.PSS(os.Getpid())
+	told.CPU = meter.Self().Seconds()
 	return tell(told) // it is killed: nothing here is worth a stop
 }

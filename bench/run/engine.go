@@ -74,6 +74,7 @@ func (b *bench) waiting() error {
 	b.figure("waiting", "live heap of each", "B", nil, told.Heap)
 	b.figure("waiting", "disk of each, alert included", "B", nil, told.Disk)
 	b.figure("waiting", "the whole process", "MiB", nil, told.Total)
+	b.figure("waiting", "processor time of each", "µs", nil, told.CPU)
 	b.figure("waiting", "until all had left memory", "s", nil, told.Seconds)
 	return nil
 }
@@ -90,7 +91,7 @@ func (b *bench) recovery() error {
 	if err := b.fillAndKill("-data", dir, "-runs", n); err != nil {
 		return err
 	}
-	var ready, working, memory []float64
+	var ready, working, memory, cpu []float64
 	for range min(b.rounds, 3) { // what is left stays the same: nothing ends
 		var told recoverTold
 		if err := b.inChild(&told, "recover", "-data", dir, "-runs", n); err != nil {
@@ -100,10 +101,12 @@ func (b *bench) recovery() error {
 			return fmt.Errorf("%d of %d runs were taken up and %d calls asked for again", told.Recovered, b.busy, told.Calls)
 		}
 		ready, working, memory = append(ready, told.Ready), append(working, told.Working), append(memory, told.PSS)
+		cpu = append(cpu, told.CPU)
 	}
 	b.figure("recovery", "runs under way at the kill", "", nil, float64(b.busy))
 	b.figure("recovery", "until every run is back at work", "s", less(3, 1), working...)
 	b.figure("recovery", "until the engine is ready", "s", nil, ready...)
+	b.figure("recovery", "processor time for it", "s", nil, cpu...)
 	b.figure("recovery", "memory then", "MiB", nil, memory...)
 	return nil
 }
