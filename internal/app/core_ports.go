@@ -94,7 +94,7 @@ func (g *gate) request(ctx context.Context, call *engine.Call) (guard.Request, e
 	q := guard.Request{
 		Tenant: tenantOf(call.Tenant), Playbook: call.Playbook, Version: call.Version, Run: call.Run, Act: call.Act, By: call.By,
 		Undo: call.Undoes != 0, Action: call.Action, Connection: call.Connection, Impact: call.Impact, Inputs: call.Inputs,
-		Hash: call.Hash, Above: call.Chain, At: g.now().UTC(),
+		Hash: call.Hash, Root: call.Root, Above: call.Chain, At: g.now().UTC(),
 	}
 	if call.Approved {
 		q.Agreed = call.Agreed

@@ -106,7 +106,9 @@ func (e *Engine) childStart(parent *run.Start, c *run.CallRun) (run.Start, error
 	if err != nil {
 		return run.Start{}, fmt.Errorf("inputs of playbook %s: %w", c.Playbook, err)
 	}
+	root, author := parent.Origin()
 	return run.Start{
+		Root: root, Author: author,
 		Tenant: parent.Tenant, Playbook: p.ID, Version: p.Version, Plan: p.Hash, Inputs: inputs,
 		CaseID: parent.CaseID, AlertID: parent.AlertID, Severity: parent.Severity, By: "run:" + parent.Run.String(),
 		Parent: &run.Parent{Run: parent.Run, Act: c.Act, N: c.N}, Chain: c.Chain, Test: parent.Test,

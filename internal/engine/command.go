@@ -80,11 +80,13 @@ func needsBegan(d *run.Do) bool {
 // callFor describes an attempt to the guard and to the caller.
 func (r *live) callFor(d *run.Do) Call {
 	s := r.start
+	root, author := s.Origin()
 	return Call{
+		Root:   root,
 		Call:   connector.Call{Connection: d.Connection, Action: d.Spec, Inputs: d.Inputs, Key: d.Key},
 		Tenant: s.Tenant, Run: r.id, Act: d.Act, N: d.N, Attempt: d.Attempt, Name: d.Name, Poll: d.Poll, Impact: d.Impact,
 		Hash: d.Hash, Approved: d.Approved, Agreed: d.Agreed, Playbook: s.Playbook, Version: s.Version, Case: s.CaseID, Alert: s.AlertID,
-		By: s.By, Test: s.Test, Undoes: s.Undoes, Node: d.Node, Chain: s.Chain, Severity: s.Severity,
+		By: author, Test: s.Test, Undoes: s.Undoes, Node: d.Node, Chain: s.Chain, Severity: s.Severity,
 	}
 }
 
@@ -177,8 +179,9 @@ func (r *live) ask(c *run.Ask) {
 	if e.Questions == nil {
 		return
 	}
+	_, author := s.Origin()
 	q := Question{
-		Tenant: s.Tenant, Run: r.id, Act: c.Act, N: c.N, At: r.lastAt, Playbook: s.Playbook, By: s.By,
+		Tenant: s.Tenant, Run: r.id, Act: c.Act, N: c.N, At: r.lastAt, Playbook: s.Playbook, By: author,
 		Case: s.CaseID, Alert: s.AlertID, Severity: s.Severity, Question: c.Question,
 	}
 	r.write(func(tx Tx, _ int64) error { return e.Questions.Open(tx, q) })

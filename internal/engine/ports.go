@@ -126,6 +126,7 @@ type Call struct {
 	connector.Call
 	Tenant   string
 	Run      run.ID
+	Root     run.ID // the outermost run above it, or the run itself
 	Act      run.Act
 	N        int // of the Do
 	Attempt  int
@@ -142,7 +143,7 @@ type Call struct {
 	Version  int
 	Case     int64
 	Alert    int64
-	By       string // who or what started the run
+	By       string // who or what started the run, or the outermost run above it
 	Undoes   int64  // the ledger entry that the run takes back
 	Test     bool
 }
@@ -189,7 +190,7 @@ type Question struct {
 	N        int
 	At       time.Time
 	Playbook string
-	By       string // who or what started the run
+	By       string // who or what started the run, or the outermost run above it
 	Case     int64
 	Alert    int64
 	Severity int

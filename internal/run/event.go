@@ -87,12 +87,23 @@ type Start struct {
 	Severity  int             `json:"severity,omitempty"` // 1 to 5, 0 unknown: the run's priority
 	By        string          `json:"by,omitempty"`       // a user, or trigger:alert, schedule, run:R-1 …
 	Parent    *Parent         `json:"parent,omitempty"`
-	Chain     []string        `json:"chain,omitempty"` // slugs of the runs above, outermost first
+	Root      ID              `json:"root,omitempty"`   // the outermost run above it; 0: none
+	Author    string          `json:"author,omitempty"` // who or what started that one
+	Chain     []string        `json:"chain,omitempty"`  // slugs of the runs above, outermost first
 	Test      bool            `json:"test,omitempty"`
 	Available map[string]bool `json:"available,omitempty"` // the answers to Plan.Available
 	From      ID              `json:"from,omitempty"`      // the run that this one retries
 	Given     []Given         `json:"given,omitempty"`     // results taken over from that run
 	Undoes    int64           `json:"undoes,omitempty"`    // the ledger entry that this one-step run takes back
+}
+
+// Origin is the outermost run, and who or what started it: the run itself where
+// no other called it.
+func (s *Start) Origin() (root ID, author string) {
+	if s.Root != 0 {
+		return s.Root, s.Author
+	}
+	return s.Run, s.By
 }
 
 // Parent is the step that called a run.

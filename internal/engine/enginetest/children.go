@@ -44,6 +44,26 @@ steps:
   - wait: 1h
 `
 
+const asker = `playbook: asker
+title: Asker
+steps:
+  - action: rep.get_ip
+  - ask: Go on?
+    to: role:analyst
+`
+
+const middle = `playbook: middle
+title: Middle
+steps:
+  - playbook: asker
+`
+
+const top = `playbook: top
+title: Top
+steps:
+  - playbook: middle
+`
+
 const manager = `playbook: manager
 title: Manager
 steps:
@@ -79,6 +99,22 @@ var childTests = []test{
 		child := b.step(id, "call").Child
 		if s := b.ends(child); s.Parent != id || s.By != "run:"+id.String() {
 			b.Errorf("%+v", s)
+		}
+	}},
+	{"what called runs do counts for who started the outermost one", func(b *bench) {
+		called := make(chan engine.Call, 1)
+		b.world.Caller.On("rep.get_ip", func(_ context.Context, c engine.Call) engine.Answer {
+			called <- c
+			return OK(nil)
+		})
+		b.open(asker, middle, top)
+		id := b.start("top", nil)
+		child := b.childOf(b.childOf(id))
+		if q := b.question(child); q.By != "ann" {
+			b.Errorf("the question says that %s started it", q.By)
+		}
+		if c := <-called; c.Root != id || c.By != "ann" {
+			b.Errorf("the call is of run %s by %s", c.Root, c.By)
 		}
 	}},
 	{"a called playbook that fails fails its step", func(b *bench) {
