@@ -95,6 +95,12 @@ func openGuard(cfg GuardConfig) (*guard.Guard, error) {
 		}
 		set.Lists = append(set.Lists, lists...)
 	}
+	if host, err := os.Hostname(); err == nil && host != "" {
+		set.Lists = append(set.Lists, guard.List{
+			Name: "riposte-host", Owner: "Riposte", Hosts: []string{host},
+			Reason: "Riposte runs on it; without it nothing can be taken back.",
+		})
+	}
 	return guard.New(set)
 }
 
