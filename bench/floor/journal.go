@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"encoding/binary"
 	"fmt"
@@ -19,16 +20,17 @@ const frame = 18
 // journal gathers framed records in an open batch; one flusher puts it on disk
 // while the next batch gathers.
 type journal struct {
-	mu    sync.Mutex
-	open  []byte
-	done  chan struct{} // closed when the open batch is on disk
-	kick  chan struct{}
-	write func(batch []byte) error
-	table *crc32.Table
+	mu     sync.Mutex
+	open   []byte
+	done   chan struct{} // closed when the open batch is on disk
+	kick   chan struct{}
+	failed chan error // why the disk takes no more; nobody is answered from then on
+	write  func(batch []byte) error
+	table  *crc32.Table
 }
 
 func openJournal(store, path string) (*journal, error) {
-	j := &journal{done: make(chan struct{}), kick: make(chan struct{}, 1), table: crc32.MakeTable(crc32.Castagnoli)}
+	j := &journal{done: make(chan struct{}), kick: make(chan struct{}, 1), failed: make(chan error, 1), table: crc32.MakeTable(crc32.Castagnoli)}
 	var err error
 	switch store {
 	case "sqlite":
@@ -54,8 +56,8 @@ func (j *journal) flush() {
 		j.mu.Unlock()
 		if len(batch) > 0 {
 			if err := j.write(batch); err != nil {
-				fmt.Fprintln(os.Stderr, "floor:", err)
-				os.Exit(1)
+				j.failed <- err
+				return
 			}
 		}
 		close(done)
@@ -85,28 +87,30 @@ func (j *journal) add(run uint64, step uint16, payload []byte) <-chan struct{} {
 
 // sqliteLog writes a batch as the rows of one transaction, in append order.
 func sqliteLog(path string) (func([]byte) error, error) {
+	ctx := context.Background()
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	if _, err := db.Exec(`CREATE TABLE step (seq INTEGER PRIMARY KEY, run INTEGER, step INTEGER, data BLOB)`); err != nil {
+	if _, err := db.ExecContext(ctx, `CREATE TABLE step (seq INTEGER PRIMARY KEY, run INTEGER, step INTEGER, data BLOB)`); err != nil {
 		return nil, err
 	}
-	insert, err := db.Prepare(`INSERT INTO step (run, step, data) VALUES (?, ?, ?)`)
+	insert, err := db.PrepareContext(ctx, `INSERT INTO step (run, step, data) VALUES (?, ?, ?)`)
 	if err != nil {
 		return nil, err
 	}
 	return func(batch []byte) error {
-		tx, err := db.Begin()
+		tx, err := db.BeginTx(ctx, nil)
 		if err != nil {
 			return err
 		}
 		defer tx.Rollback()
-		st := tx.Stmt(insert)
+		st := tx.StmtContext(ctx, insert)
+		defer func() { _ = st.Close() }() // it ends with the transaction
 		for len(batch) > 0 {
 			n := int(binary.LittleEndian.Uint32(batch)) + frame
-			if _, err := st.Exec(int64(binary.LittleEndian.Uint64(batch[8:])), int(binary.LittleEndian.Uint16(batch[16:])), batch[frame:n]); err != nil {
+			if _, err := st.ExecContext(ctx, int64(binary.LittleEndian.Uint64(batch[8:])), int(binary.LittleEndian.Uint16(batch[16:])), batch[frame:n]); err != nil {
 				return err
 			}
 			batch = batch[n:]

@@ -57,6 +57,10 @@ func work(mode, addr, mock, dir, store string, runs, steps int) error {
 	}
 	switch mode {
 	case "http":
+		go func() { // nothing can be kept any more
+			fmt.Fprintln(os.Stderr, "floor:", <-j.failed)
+			os.Exit(1)
+		}()
 		return (&server{j: j, mock: mock, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1024}}}).serve(addr)
 	case "steps":
 		return noop(j, runs, steps)
@@ -76,7 +80,13 @@ func noop(j *journal, runs, steps int) error {
 			}
 		})
 	}
-	all.Wait()
+	finished := make(chan struct{})
+	go func() { all.Wait(); close(finished) }()
+	select {
+	case <-finished:
+	case err := <-j.failed:
+		return err
+	}
 	seconds := time.Since(begin).Seconds()
 	return json.NewEncoder(os.Stdout).Encode(map[string]float64{"per_second": float64(runs*steps) / seconds, "seconds": seconds})
 }

@@ -44,10 +44,10 @@ func processes() map[int]process {
 		}
 		var p process
 		for _, k := range []int{11, 12, 13, 14} {
-			n, _ := strconv.ParseInt(fields[k], 10, 64) //nolint:errcheck // the kernel writes numbers
+			n, _ := strconv.ParseInt(fields[k], 10, 64)
 			p.used += n
 		}
-		p.parent, _ = strconv.Atoi(fields[1]) //nolint:errcheck // the kernel writes numbers
+		p.parent, _ = strconv.Atoi(fields[1])
 		all[pid] = p
 	}
 	return all
@@ -107,7 +107,7 @@ func field(path, name string) int64 {
 	for line := range strings.Lines(string(b)) {
 		if rest, ok := strings.CutPrefix(line, name); ok {
 			if f := strings.Fields(rest); len(f) > 0 {
-				n, _ := strconv.ParseInt(f[0], 10, 64) //nolint:errcheck // the kernel writes numbers
+				n, _ := strconv.ParseInt(f[0], 10, 64)
 				return n
 			}
 		}
@@ -144,7 +144,7 @@ func Busy() time.Duration {
 		if i == 0 || i == 4 || i == 5 || i > 8 { // the name, idle, waiting for the disk, guests
 			continue
 		}
-		n, _ := strconv.ParseInt(f, 10, 64) //nolint:errcheck // the kernel writes numbers
+		n, _ := strconv.ParseInt(f, 10, 64)
 		t += n
 	}
 	return time.Duration(t) * time.Second / ticks
@@ -166,7 +166,7 @@ func Load() float64 {
 		return 0
 	}
 	first, _, _ := strings.Cut(string(b), " ")
-	n, _ := strconv.ParseFloat(first, 64) //nolint:errcheck // the kernel writes numbers
+	n, _ := strconv.ParseFloat(first, 64)
 	return n
 }
 

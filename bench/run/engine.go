@@ -33,7 +33,7 @@ func (b *bench) steps() error {
 				return err
 			}
 			got["floor "+store] = append(got["floor "+store], told.PerSecond)
-			_ = os.RemoveAll(dir) // the whole folder goes at the end
+			remove(dir)
 		}
 		for _, action := range []string{"rep.get_ip", "log.note_it"} {
 			dir, err := b.folder("steps")
@@ -46,7 +46,7 @@ func (b *bench) steps() error {
 			}
 			got[action] = append(got[action], told.PerSecond)
 			got[action+" cpu"] = append(got[action+" cpu"], told.CPU)
-			_ = os.RemoveAll(dir) // the whole folder goes at the end
+			remove(dir)
 		}
 	}
 	b.figure("steps", "reads (journaled, may run ahead)", "steps/s", more(100_000, 250_000), got["rep.get_ip"]...)
@@ -64,7 +64,7 @@ func (b *bench) waiting() error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove(dir)
 	var told waitingTold
 	if err := b.inChild(&told, "waiting", "-data", dir, "-runs", strconv.Itoa(b.options.waiting)); err != nil {
 		return err
@@ -86,7 +86,7 @@ func (b *bench) recovery() error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove(dir)
 	n := strconv.Itoa(b.busy)
 	if err := b.fillAndKill("-data", dir, "-runs", n); err != nil {
 		return err

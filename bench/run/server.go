@@ -105,7 +105,7 @@ func (b *bench) serve(dir string) (*server, error) {
 		return nil, err
 	}
 	s := &server{url: "http://" + strings.TrimPrefix(line, "listen: "), data: filepath.Join(dir, "data"), log: filepath.Join(dir, "log")}
-	s.cmd = exec.Command(program, "serve", "--config", filepath.Join(dir, "riposte.yaml"))
+	s.cmd = exec.CommandContext(b.ctx, program, "serve", "--config", filepath.Join(dir, "riposte.yaml"))
 	return s, s.begin(b.ctx, "/api/health")
 }
 
@@ -124,7 +124,7 @@ func (b *bench) serveFloor(mock, store string) (*server, error) {
 		return nil, err
 	}
 	s := &server{url: "http://" + address, data: filepath.Join(dir, "data"), log: filepath.Join(dir, "log")}
-	s.cmd = exec.Command(program, "-addr", address, "-mock", mock, "-store", store, "-data", s.data)
+	s.cmd = exec.CommandContext(b.ctx, program, "-addr", address, "-mock", mock, "-store", store, "-data", s.data)
 	return s, s.begin(b.ctx, "/")
 }
 
@@ -143,9 +143,10 @@ func (s *server) begin(ctx context.Context, path string) error {
 	s.pid = s.cmd.Process.Pid
 	ended := make(chan error, 1)
 	go func() { ended <- s.cmd.Wait() }()
+	client := &http.Client{Timeout: 10 * time.Second}
 	for time.Since(begin) < time.Minute {
 		if r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, http.NoBody); err == nil {
-			if res, err := http.DefaultClient.Do(r); err == nil {
+			if res, err := client.Do(r); err == nil {
 				_ = res.Body.Close()
 				s.took = time.Since(begin)
 				return nil

@@ -41,7 +41,7 @@ func (b *bench) workflow() error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove(dir)
 	ours, err := b.serve(dir)
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func (b *bench) ingest() error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove(dir)
 	ours, err := b.serve(dir)
 	if err != nil {
 		return err
@@ -160,7 +160,7 @@ func (b *bench) start() error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove(dir)
 	var took, idle []float64
 	first := 0.0
 	for i := range b.rounds + 1 {
