@@ -81,6 +81,20 @@ func (a *alarms) clear(k AlarmKind, id run.ID) {
 	}
 }
 
+// clearAfter ends an alarm of the whole engine that is old enough.
+func (a *alarms) clearAfter(k AlarmKind, d time.Duration) {
+	if a.n.Load() == 0 {
+		return
+	}
+	a.mu.Lock()
+	x := a.m[alarmKey{k, 0}]
+	old := x != nil && a.e.now().Sub(x.Since) > d
+	a.mu.Unlock()
+	if old {
+		a.clear(k, 0)
+	}
+}
+
 // clearRun ends all alarms of a run, when it ends.
 func (a *alarms) clearRun(id run.ID) {
 	if a.n.Load() == 0 {

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"riposte/internal/expr"
 	"riposte/internal/run"
@@ -30,12 +31,37 @@ func (r *live) startChild(c *run.CallRun) {
 		return
 	}
 	if c.Rate != nil {
-		it.task = &task{child: c, live: r, run: r.id}
-		if !r.e().sched.limit(it.task, r.start.Tenant, c.RateKey, c.Rate) {
+		t := &task{child: c, live: r, run: r.id, severity: r.severity()}
+		it.task = t
+		if !r.e().sched.limit(t, r.start.Tenant, c.RateKey, c.Rate) {
+			r.parked(t)
 			return
 		}
 	}
 	r.startChildNow(c)
+}
+
+// lookForChild finds out whether a child run exists that its step's rate may
+// have held up, and starts it if not.
+func (r *live) lookForChild(c *run.CallRun) {
+	e, l, id, tenant := r.e(), r.lane, r.id, r.start.Tenant
+	e.pool.run(func() {
+		ids, err := e.Journal.Claims(e.ctx, tenant, childKey(id, c.Act, c.N))
+		if err != nil {
+			e.clock.AfterFunc(time.Second, func() {
+				l.post(message{kind: msgOn, run: id, on: func(r *live) { r.lookForChild(c) }})
+			})
+			return
+		}
+		l.post(message{kind: msgOn, run: id, on: func(r *live) {
+			if len(ids) > 0 {
+				r.childBegan(c, ids[0])
+				return
+			}
+			r.startChild(c)
+			r.settle()
+		}})
+	})
 }
 
 func (r *live) startChildNow(c *run.CallRun) {
@@ -234,7 +260,7 @@ func (e *Engine) forgetMail(id int64) {
 func (r *live) retire() {
 	r.gone = true
 	delete(r.lane.runs, r.id)
-	r.e().resident.Add(-1)
+	r.e().went(r.start.Tenant)
 	r.e().stats.ended.Add(1)
 	r.lane.notify(r)
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"regexp"
+	"time"
 
 	"riposte/connector"
 	"riposte/internal/run"
@@ -49,8 +50,11 @@ func (r *live) again(c run.Command, recovered bool) {
 		}
 		r.items = append(r.items, item{act: c.Act, n: c.N, kind: itemAsk, cmd: c})
 	case *run.CallRun:
-		r.items = append(r.items, item{act: c.Act, n: c.N, kind: itemChild, began: !recovered, cmd: c})
-		if recovered {
+		r.items = append(r.items, item{act: c.Act, n: c.N, kind: itemChild, began: !recovered && c.Rate == nil, cmd: c})
+		switch {
+		case c.Rate != nil:
+			r.lookForChild(c) // its rate is not to be used up twice
+		case recovered:
 			r.startChild(c) // does nothing if the child exists
 		}
 	case *run.Do:
@@ -133,6 +137,7 @@ func (r *live) enqueue(t *task) bool {
 	e := r.e()
 	name, limits := e.Caller.Route(r.start.Tenant, t.do.Connection, t.do.Name)
 	if !e.sched.add(t, r.start.Tenant, r.start.Playbook, name, limits) {
+		r.parked(t)
 		return false
 	}
 	if t.fresh(e.clock.Now()) && needsBegan(t.do) {
@@ -141,6 +146,41 @@ func (r *live) enqueue(t *task) bool {
 		e.launch(t)
 	}
 	return true
+}
+
+// parked notes that a task stands in line, or when it comes back if it was put
+// off.
+func (r *live) parked(t *task) {
+	switch r.e().sched.where(t) {
+	case "", "worker":
+		return
+	}
+	r.restless = true
+	later, off := r.e().sched.back(t)
+	if !off {
+		return
+	}
+	for i := range r.items {
+		if it := &r.items[i]; it.task == t {
+			it.until = later
+			r.near(it)
+		}
+	}
+}
+
+// comeBack puts a task in line again that was put off.
+func (r *live) comeBack(it *item) {
+	t := it.task
+	it.until = time.Time{}
+	if !r.e().sched.drop(t) {
+		return
+	}
+	if c, ok := it.cmd.(*run.CallRun); ok {
+		it.task = nil
+		r.startChild(c)
+		return
+	}
+	r.retake(t)
 }
 
 // retake puts a call back in line that could not leave.

@@ -35,6 +35,7 @@ type Engine struct {
 	Workers   int           // calls at once; 0 means 256
 	PerRun    int           // calls of one run at once; 0 means 32
 	MaxActive int           // runs in memory from which new ones are refused; 0 means 200,000
+	PerTenant int           // the same for each tenant; 0 means MaxActive
 	MaxBytes  int64         // results of one run; 0 means 64 MiB
 	Idle      time.Duration // how long a waiting run stays in memory; 0 means 2 s
 	Keep      time.Duration // how long ended runs are kept; 0 means for ever
@@ -53,7 +54,8 @@ type Engine struct {
 	commit       *committer
 	sched        *scheduler
 	calls        *callers
-	pool         *pool
+	pool         *pool // for what reads the store
+	gates        *pool // for what asks the guard
 	waits        *wakeLoader
 	undos        *undoer
 	project      *projector
@@ -64,6 +66,7 @@ type Engine struct {
 	recovered    int64 // records up to this one were folded by recovery
 	end          atomic.Int64
 	resident     atomic.Int64
+	tenants      sync.Map // of *atomic.Int64: runs in memory
 	stopping     atomic.Bool
 	ready        chan struct{}
 	readied      sync.Once
@@ -96,13 +99,14 @@ func (e *Engine) setUp(ctx context.Context) error {
 	fillIn(&e.Workers, 256)
 	fillIn(&e.PerRun, 32)
 	fillIn(&e.MaxActive, 200_000)
+	fillIn(&e.PerTenant, e.MaxActive)
 	fillIn(&e.MaxBytes, 64<<20)
 	fillIn(&e.Stop, 10*time.Second)
 	e.idleFor = e.Idle
 	fillIn(&e.idleFor, 2*time.Second)
 	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	e.alarms = newAlarms(e)
-	e.pool = &pool{most: 16}
+	e.pool, e.gates = &pool{most: 16}, &pool{most: 16}
 	e.commit = newCommitter(e)
 	e.sched = newScheduler(e.Workers, e.PerRun, e.clock)
 	e.sched.grant = e.granted
@@ -149,7 +153,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return err
 	}
 	var wg sync.WaitGroup
-	loops := []func(context.Context){e.waits.loop, e.undos.loop, e.project.loop, e.checkpoints, e.retention, e.starts.loop}
+	loops := []func(context.Context){e.waits.loop, e.undos.loop, e.project.loop, e.checkpoints, e.retention, e.starts.loop, e.watchClock}
 	for _, l := range e.lanes {
 		loops = append(loops, l.loop)
 		l.poke()
@@ -162,6 +166,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.windDown()
 	wg.Wait()
 	e.pool.wg.Wait()
+	e.gates.wg.Wait()
 	return nil
 }
 
@@ -200,6 +205,41 @@ func (e *Engine) quietNow() bool {
 		}
 	}
 	return all && e.commit.empty()
+}
+
+// came and went count the runs in memory.
+func (e *Engine) came(tenant string) {
+	e.resident.Add(1)
+	e.tenantRuns(tenant).Add(1)
+}
+
+func (e *Engine) went(tenant string) {
+	e.resident.Add(-1)
+	e.tenantRuns(tenant).Add(-1)
+}
+
+func (e *Engine) tenantRuns(tenant string) *atomic.Int64 {
+	if n, ok := e.tenants.Load(tenant); ok {
+		return n.(*atomic.Int64)
+	}
+	n, _ := e.tenants.LoadOrStore(tenant, new(atomic.Int64))
+	return n.(*atomic.Int64)
+}
+
+// watchClock notices when the machine's clock jumps: timers go by it.
+func (e *Engine) watchClock(ctx context.Context) {
+	last := e.clock.Now()
+	e.every(ctx, 10*time.Second, func(context.Context) {
+		now := e.clock.Now()
+		// With a monotonic reading Sub ignores the wall clock, without it it does not.
+		jump := now.Round(0).Sub(last.Round(0)) - now.Sub(last)
+		last = now
+		if jump.Abs() < 5*time.Second {
+			e.alarms.clearAfter(AlarmClock, time.Hour)
+			return
+		}
+		e.alarms.raise(Alarm{Kind: AlarmClock, Message: fmt.Sprintf("the machine's clock jumped by %s; timers go by the new time", jump.Round(time.Second))})
+	})
 }
 
 // laneOf gives the lane of a run.

@@ -167,7 +167,7 @@ func (l *lane) take(m *message) {
 
 func (l *lane) adopt(r *live) {
 	l.runs[r.id] = r
-	l.e.resident.Add(1)
+	l.e.came(r.start.Tenant)
 }
 
 // load reads a run from disk, off the lane, and keeps its messages until then.
@@ -276,7 +276,7 @@ func (l *lane) sweep(now time.Time) {
 	l.horizon = to
 	for _, r := range l.runs {
 		for i := range r.items {
-			if it := &r.items[i]; it.kind == itemTimer && it.until.After(from) && !it.until.After(to) {
+			if it := &r.items[i]; !it.until.IsZero() && it.until.After(from) && !it.until.After(to) {
 				heap.Push(&l.near, timer{at: it.until, run: r.id, act: it.act, n: it.n})
 			}
 		}

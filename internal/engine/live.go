@@ -34,6 +34,7 @@ type live struct {
 	snapSeq  int64 // of the snapshot on disk, 0 if there is none
 	first    int64 // of the oldest record not covered by a snapshot
 	wantSnap bool  // the next entry takes a snapshot along
+	restless bool  // its calls have come to stand in line
 
 	queue    []message // events that arose while one was being folded
 	folding  bool
@@ -286,6 +287,10 @@ func (r *live) settle() {
 		r.retire()
 		return
 	}
+	if r.restless && r.clean() {
+		r.restless = false
+		r.show(r.summarize(), r.lastSeq)
+	}
 	if r.waits() {
 		if r.idleAt.IsZero() {
 			r.idleAt = r.e().now()
@@ -307,10 +312,14 @@ func (r *live) waits() bool {
 		switch it := &r.items[i]; it.kind {
 		case itemTimer, itemAsk:
 		case itemChild:
-			if !it.began || it.telling {
+			if !it.began && it.until.IsZero() || it.telling {
 				return false
 			}
-		case itemCheck, itemCall, itemUndo:
+		case itemCall:
+			if it.until.IsZero() {
+				return false
+			}
+		case itemCheck, itemUndo:
 			return false
 		}
 	}
@@ -424,7 +433,11 @@ func (r *live) remove(act run.Act, n int) {
 // fire delivers a timer, unless it is no longer wanted.
 func (r *live) fire(act run.Act, n int, now time.Time) {
 	it := r.find(act, n)
-	if it == nil || it.kind != itemTimer || it.until.After(now) {
+	if it == nil || it.until.IsZero() || it.until.After(now) {
+		return
+	}
+	if it.kind != itemTimer {
+		r.comeBack(it)
 		return
 	}
 	ev := run.Event{Kind: run.Fired, Act: act, N: n}
@@ -450,15 +463,22 @@ func (r *live) fire(act run.Act, n int, now time.Time) {
 // addTimer keeps a timer and, if it is near, sees that it fires.
 func (r *live) addTimer(c *run.Sleep) {
 	r.items = append(r.items, item{act: c.Act, n: c.N, kind: itemTimer, until: c.Until, look: c.Look, cmd: c})
-	if !c.Until.After(r.lane.horizon) {
-		heap.Push(&r.lane.near, timer{at: c.Until, run: r.id, act: c.Act, n: c.N})
+	r.near(&r.items[len(r.items)-1])
+}
+
+// near brings what is due soon into the lane's heap.
+func (r *live) near(it *item) {
+	if !it.until.After(r.lane.horizon) {
+		heap.Push(&r.lane.near, timer{at: it.until, run: r.id, act: it.act, n: it.n})
 	}
 }
+
+func (r *live) severity() int { return min(max(r.start.Severity, 0), 5) }
 
 // wakesAt is when the earliest timer is due; zero: there is none.
 func (r *live) wakesAt() (at time.Time) {
 	for i := range r.items {
-		if it := &r.items[i]; it.kind == itemTimer && (at.IsZero() || it.until.Before(at)) {
+		if it := &r.items[i]; !it.until.IsZero() && (at.IsZero() || it.until.Before(at)) {
 			at = it.until
 		}
 	}

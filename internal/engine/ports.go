@@ -49,6 +49,8 @@ type Runs interface {
 	DropSnapshot(tx Tx, id run.ID) error
 	// Snapshot reads one; ok is false if there is none.
 	Snapshot(ctx context.Context, id run.ID) (s run.Snapshot, ok bool, err error)
+	// Snapshots calls f for every snapshot.
+	Snapshots(ctx context.Context, f func(run.Snapshot) error) error
 	// Active lists the runs whose snapshot was taken while they were at work.
 	Active(ctx context.Context) ([]run.ID, error)
 	// Wakes lists waiting runs in the order in which they are due, from behind

@@ -185,8 +185,13 @@ func (r *live) summarize() run.Summary {
 		return sum
 	}
 	sum.Status, sum.Paused, sum.Started = r.state.Status(), r.state.Paused(), r.state.Began()
-	if sum.Status == run.Waiting {
+	switch sum.Status {
+	case run.Waiting:
 		sum.Waiting = r.waitsFor()
+	case run.Running:
+		if word := r.stands(); word != "" {
+			sum.Status, sum.Waiting = run.Waiting, word
+		}
 	}
 	if sum.Status.Final() {
 		sum.Ended = r.state.EndedAt()
@@ -195,6 +200,34 @@ func (r *live) summarize() run.Summary {
 		}
 	}
 	return sum
+}
+
+// stands says in a word what a run's calls stand in line for, if all of them do:
+// rate or limit. The interpreter does not know of it; it is not in the journal.
+func (r *live) stands() string {
+	if len(r.items) == 0 {
+		return ""
+	}
+	word := ""
+	for i := range r.items {
+		switch it := &r.items[i]; it.kind {
+		case itemCall:
+			switch where := r.e().sched.where(it.task); where {
+			case "", "worker":
+				return ""
+			case "rate":
+				word = where
+			default:
+				if word == "" {
+					word = "limit"
+				}
+			}
+		case itemCheck, itemUndo:
+			return ""
+		case itemTimer, itemAsk, itemChild:
+		}
+	}
+	return word
 }
 
 // waitsFor says in a word what a waiting run waits for.
@@ -206,6 +239,9 @@ func (r *live) waitsFor() string {
 			return string(c.Question.Kind)
 		case *run.CallRun:
 			word = "playbook"
+			if t := r.items[i].task; t != nil && !r.items[i].began && r.e().sched.where(t) != "" {
+				word = "rate"
+			}
 		case *run.TakeBack:
 			word = "undo"
 		}

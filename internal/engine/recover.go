@@ -146,7 +146,7 @@ func (f *folder) record(l *lane, rec run.Record) error {
 		f.mu.Unlock()
 		r.gone = true
 		delete(l.runs, r.id)
-		e.resident.Add(-1)
+		e.went(r.start.Tenant)
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"riposte/internal/run"
-	"riposte/playbook"
 )
 
 // task is one call that a run wants made, from the command to its result.
@@ -22,6 +21,7 @@ type task struct {
 	rate     string // the key of its step's rate, "" if none
 	rated    bool   // the rate has let it pass
 	queued   time.Time
+	later    time.Time // when to come back, where it was put off
 
 	place   taskPlace // guarded by sched.mu
 	dropped bool      // guarded by sched.mu: nobody waits for the result
@@ -47,6 +47,7 @@ const (
 	onKey              // waits for a serialize key
 	onRate             // waits for its step's rate
 	onRun              // waits for its run's other calls
+	putOff             // comes back later: its step's rate has no room for a long time
 	granted            // holds a place, its connection and its key
 	released           // done
 )
@@ -80,7 +81,9 @@ type scheduler struct {
 	runs    map[run.ID]*holder
 	wakeAt  time.Time
 	stop    func() bool
-	waiting int // tasks not granted
+	waiting int  // tasks not granted
+	passed  bool // something was passed on: fill has work
+	keeping bool // keepRates is about to run
 }
 
 type connKey struct{ tenant, name string }
@@ -89,42 +92,6 @@ type connKey struct{ tenant, name string }
 type holder struct {
 	held    int
 	waiting taskList
-}
-
-// window lets at most times calls pass in any span of per.
-type window struct {
-	times   int
-	per     time.Duration
-	passed  []time.Time // the last ones, oldest first
-	waiting taskList
-}
-
-// ready tells how long the next call must wait.
-func (w *window) ready(now time.Time) (time.Duration, bool) {
-	if len(w.passed) < w.times {
-		return 0, true
-	}
-	oldest := w.passed[len(w.passed)-w.times]
-	// A clock that was turned back must not close the window for longer than it is.
-	if oldest.After(now) {
-		return w.per, false
-	}
-	if wait := w.per - now.Sub(oldest); wait > 0 {
-		return wait, false
-	}
-	return 0, true
-}
-
-func (w *window) pass(now time.Time) {
-	for i := range w.passed {
-		if w.passed[i].After(now) {
-			w.passed[i] = now
-		}
-	}
-	w.passed = append(w.passed, now)
-	if n := len(w.passed) - w.times; n > 0 {
-		w.passed = append(w.passed[:0], w.passed[n:]...)
-	}
 }
 
 func newScheduler(places, perRun int, clock Clock) *scheduler {
@@ -159,7 +126,12 @@ func (s *scheduler) add(t *task, tenant, playbook, connection string, l Limits) 
 	if t.place == nowhere {
 		s.enqueue(t, false)
 	}
+	var list []*task
+	if s.passed {
+		list = s.fill()
+	}
 	s.mu.Unlock()
+	s.start(list)
 	return false
 }
 
@@ -184,88 +156,53 @@ func (s *scheduler) connection(tenant, name string, l Limits, now time.Time) *co
 	return c
 }
 
-func (s *scheduler) window(key string, r *playbook.Rate) *window {
-	w := s.rates[key]
-	if w == nil {
-		w = &window{}
-		s.rates[key] = w
-	}
-	w.times, w.per = max(r.Times, 1), r.Per
-	return w
-}
-
-// pass lets a call of a rated step go and remembers when.
-func (s *scheduler) pass(key string, w *window, now time.Time) {
-	w.pass(now)
-	if s.keepRate != nil {
-		s.keepRate(key, append([]time.Time(nil), w.passed...))
-	}
-}
-
-// restore takes over what was kept of a rate before a restart.
-func (s *scheduler) restore(key string, passed []time.Time) {
-	s.mu.Lock()
-	s.rates[key] = &window{times: len(passed), per: time.Hour, passed: passed}
-	s.mu.Unlock()
-}
-
-// limit lets a task go that needs nothing but its rate. It returns true if it
-// may go now; else grant is called when it may.
-func (s *scheduler) limit(t *task, tenant, key string, r *playbook.Rate) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t.dropped {
-		return false
-	}
-	t.rate = tenant + "/" + key
-	now := s.clock.Now()
-	w := s.window(t.rate, r)
-	wait, ok := w.ready(now)
-	if ok && w.waiting.len() == 0 {
-		s.pass(t.rate, w, now)
-		t.place = released
-		return true
-	}
-	t.place, t.queued = onRate, now
-	w.waiting.push(t)
-	s.waiting++
-	s.wake(now, wait)
-	return false
-}
-
 // take gets everything that a task needs to leave, or nothing. Where something
 // other than the connection is missing it makes the task wait for that.
 func (s *scheduler) take(t *task, now time.Time) bool {
-	if h := s.runs[t.run]; h != nil && h.held >= s.perRun {
+	own, same := s.runs[t.run], s.keys[t.key]
+	switch {
+	case own != nil && own.held >= s.perRun:
 		t.place = onRun
-		h.waiting.push(t)
+		own.waiting.push(t)
 		return false
-	}
-	if t.key != "" {
-		if h := s.keys[t.key]; h != nil && h.held > 0 {
-			t.place = onKey
-			h.waiting.push(t)
-			return false
-		}
-	}
-	if t.rate != "" && !t.rated {
-		w := s.window(t.rate, t.do.Rate)
-		wait, ok := w.ready(now)
-		if !ok || w.waiting.len() > 0 {
-			t.place = onRate
-			w.waiting.push(t)
-			s.wake(now, wait)
-			return false
-		}
-	}
-	if !s.open(t.conn, now) {
+	case t.key != "" && same != nil && same.held > 0:
+		t.place = onKey
+		same.waiting.push(t)
+		s.passOn(t)
+		return false
+	case t.rate != "" && !t.rated && !s.inRate(t, t.do.Rate, now), !s.open(t.conn, now):
+		s.passOn(t)
 		return false
 	}
 	if t.rate != "" && !t.rated {
-		s.pass(t.rate, s.rates[t.rate], now)
+		s.pass(s.rates[t.rate], now)
 		t.rated = true
 	}
 	return true
+}
+
+// passOn lets another task have what this one was woken for and does not take,
+// now that it waits for something else or is dropped.
+func (s *scheduler) passOn(t *task) {
+	if h := s.runs[t.run]; h != nil && h.held < s.perRun {
+		s.wakeOne(h)
+		if h.held == 0 && h.waiting.len() == 0 {
+			delete(s.runs, t.run)
+		}
+	}
+	if h := s.keys[t.key]; t.key != "" && h != nil && h.held == 0 && t.place != onKey {
+		s.wakeOne(h)
+		if h.waiting.len() == 0 {
+			delete(s.keys, t.key)
+		}
+	}
+}
+
+func (s *scheduler) wakeOne(h *holder) {
+	if h.waiting.len() > 0 {
+		s.enqueue(h.waiting.pop(), true)
+		s.passed = true
+	}
 }
 
 // open tells whether a connection takes another call now.
@@ -355,22 +292,11 @@ func (s *scheduler) release(t *task) {
 func (s *scheduler) free(t *task) {
 	if h := s.runs[t.run]; h != nil {
 		h.held--
-		if h.waiting.len() > 0 {
-			s.enqueue(h.waiting.pop(), true)
-		}
-		if h.held == 0 && h.waiting.len() == 0 {
-			delete(s.runs, t.run)
-		}
 	}
 	if h := s.keys[t.key]; t.key != "" && h != nil {
 		h.held--
-		if h.waiting.len() > 0 {
-			s.enqueue(h.waiting.pop(), true)
-		}
-		if h.held == 0 && h.waiting.len() == 0 {
-			delete(s.keys, t.key)
-		}
 	}
+	s.passOn(t)
 }
 
 func (s *scheduler) unblock(c *conn) {
@@ -384,6 +310,7 @@ func (s *scheduler) unblock(c *conn) {
 // fill grants free places to those whose turn it is.
 func (s *scheduler) fill() []*task {
 	var list []*task
+	s.passed = false
 	now := time.Time{}
 	for s.used < s.places {
 		l := s.queue.next()
@@ -452,35 +379,22 @@ func (s *scheduler) look() {
 	s.start(list)
 }
 
-func (s *scheduler) lookRate(list []*task, key string, w *window, now time.Time) []*task {
-	for w.waiting.len() > 0 {
-		wait, ok := w.ready(now)
-		if !ok {
-			s.wake(now, wait)
-			return list
-		}
-		t := w.waiting.pop()
-		s.pass(key, w, now)
-		if t.do == nil { // a child run needs no more than this
-			list = append(list, t)
-			t.place = released
-			s.waiting--
-			continue
-		}
-		t.rated = true
-		s.enqueue(t, true)
-	}
-	if n := len(w.passed); n == 0 || now.Sub(w.passed[n-1]) > w.per {
-		delete(s.rates, key)
-	}
-	return list
-}
-
 // drop takes a task out of line. It returns false if the task is already under
 // way or done: the result will come and find nobody who waits for it.
 func (s *scheduler) drop(t *task) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	gone := s.leave(t)
+	var list []*task
+	if gone {
+		s.passOn(t)
+		list = s.fill()
+	}
+	s.mu.Unlock()
+	s.start(list)
+	return gone
+}
+
+func (s *scheduler) leave(t *task) bool {
 	t.dropped = true
 	switch t.place {
 	case inLine:
@@ -492,6 +406,8 @@ func (s *scheduler) drop(t *task) bool {
 		s.keys[t.key].waiting.remove(t)
 	case onRate:
 		s.rates[t.rate].waiting.remove(t)
+	case putOff:
+		s.rates[t.rate].putOff--
 	case onRun:
 		s.runs[t.run].waiting.remove(t)
 	case nowhere: // held until its cause is on disk
@@ -535,7 +451,7 @@ func (s *scheduler) where(t *task) string {
 		return "worker"
 	case onKey:
 		return "another call on " + t.key
-	case onRate:
+	case onRate, putOff:
 		return "rate"
 	case onRun:
 		return "other calls of the run"

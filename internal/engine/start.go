@@ -22,8 +22,8 @@ func (e *Engine) StartIn(tx Tx, s run.Start, key string) (id run.ID, begin func(
 	if e.openErr != nil || e.lanes == nil {
 		return 0, nil, fmt.Errorf("start a run of %s: the engine is not open: %w", s.Playbook, fault.Conflict)
 	}
-	if e.resident.Load() >= int64(e.MaxActive) && s.Parent == nil && s.Undoes == 0 {
-		return 0, nil, fmt.Errorf("start a run of %s: %d runs are under way, the most that may be: %w", s.Playbook, e.resident.Load(), fault.Transient)
+	if err := e.room(&s); err != nil {
+		return 0, nil, err
 	}
 	p, err := e.Plans.Plan(s.Plan)
 	if err != nil {
@@ -58,6 +58,21 @@ func (e *Engine) StartIn(tx Tx, s run.Start, key string) (id run.ID, begin func(
 	}
 	e.starts.expect(s.Run, ev, rec)
 	return s.Run, func() { e.begin(s.Run, ev, rec.Seq) }, nil
+}
+
+// room refuses new runs when too many are under way. Those that others wait for
+// are always taken.
+func (e *Engine) room(s *run.Start) error {
+	if s.Parent != nil || s.Undoes != 0 {
+		return nil
+	}
+	if n := e.resident.Load(); n >= int64(e.MaxActive) {
+		return fmt.Errorf("start a run of %s: %d runs are under way, the most that may be: %w", s.Playbook, n, fault.Transient)
+	}
+	if n := e.tenantRuns(s.Tenant).Load(); n >= int64(e.PerTenant) {
+		return fmt.Errorf("start a run of %s: %d runs of the tenant are under way, the most that may be: %w", s.Playbook, n, fault.Transient)
+	}
+	return nil
 }
 
 // begin takes a run over whose first record is on disk.

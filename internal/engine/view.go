@@ -66,10 +66,41 @@ func (e *Engine) Get(ctx context.Context, id run.ID) (*View, error) {
 		return nil, fmt.Errorf("show run %s: %w", id, err)
 	}
 	v := &View{Summary: sum, Chain: events[0].Start.Chain, Steps: run.Steps(p, events)}
+	e.markStanding(ctx, v)
 	if s := run.Fold(p, events, nil); s != nil {
 		v.Outputs, v.Vars = plain(s.Outputs()), plain(s.Vars())
 	}
 	return v, nil
+}
+
+// markStanding marks steps whose call stands in line for a rate or a limit as
+// waiting. That is no event, so the journal does not know of it.
+func (e *Engine) markStanding(ctx context.Context, v *View) {
+	if v.Status.Final() {
+		return
+	}
+	got := make(chan map[string]bool, 1)
+	e.laneOf(v.Run).post(message{kind: msgDo, fn: func(l *lane) {
+		standing := map[string]bool{}
+		if r := l.runs[v.Run]; r != nil {
+			for i := range r.items {
+				if it := &r.items[i]; it.kind == itemCall && it.task != nil && e.sched.where(it.task) != "" {
+					standing[it.task.do.Path] = true
+				}
+			}
+		}
+		got <- standing
+	}})
+	select {
+	case standing := <-got:
+		for i := range v.Steps {
+			if s := &v.Steps[i]; s.Status == run.Running && (standing[s.Path] || v.Waiting == "rate" && s.Verb == "action") {
+				s.Status = run.Waiting
+			}
+		}
+	case <-ctx.Done():
+	case <-e.ctx.Done():
+	}
 }
 
 // plain makes values fit for JSON; secrets stay references.

@@ -78,10 +78,15 @@ func (r *live) snapshot() {
 
 // leave takes a run out of memory whose snapshot is on disk.
 func (r *live) leave() {
+	for i := range r.items { // calls that were put off come back with the run
+		if t := r.items[i].task; t != nil {
+			r.e().sched.drop(t)
+		}
+	}
 	r.gone = true
 	l := r.lane
 	delete(l.runs, r.id)
-	l.e.resident.Add(-1)
+	l.e.went(r.start.Tenant)
 	l.e.stats.parked.Add(1)
 	if at := r.wakesAt(); !at.IsZero() && at.UnixMicro() <= l.e.waits.known.Load() {
 		heap.Push(&l.near, timer{at: at, run: r.id})

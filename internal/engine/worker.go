@@ -334,7 +334,7 @@ func (e *Engine) askGate(ask func() (run.CheckResult, func(Tx) error, error), go
 		got(run.CheckResult{}, nil)
 		return
 	}
-	e.pool.run(func() {
+	e.gates.run(func() {
 		res, reserve, err := ask()
 		switch {
 		case err == nil:

@@ -261,6 +261,27 @@ func (j *Journal) Snapshot(ctx context.Context, id run.ID) (s run.Snapshot, ok b
 	return s, ok, err
 }
 
+// Snapshots calls f for every snapshot.
+func (j *Journal) Snapshots(ctx context.Context, f func(run.Snapshot) error) error {
+	return j.db.Read(ctx, func(q *Reader) error {
+		rows, err := q.Query("SELECT run, tenant, seq, wake, active, state FROM run_snapshots ORDER BY run")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var s run.Snapshot
+			if err := rows.Scan(&s.Run, &s.Tenant, &s.Seq, &s.Wake, &s.Active, &s.State); err != nil {
+				return err
+			}
+			if err := f(s); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
 // Active lists the runs whose snapshot was taken while they were at work.
 func (j *Journal) Active(ctx context.Context) (ids []run.ID, err error) {
 	err = j.db.Read(ctx, func(q *Reader) error {
