@@ -45,7 +45,7 @@ test-long: test-deps $(TESTSUMMARY) ## the same with hundreds of crashes, more r
 .PHONY: run-tests
 run-tests:
 	@args=(); \
-	for c in check-format check-vet check-lint check-shell check-generated; do \
+	for c in check-format check-vet check-shell check-generated; do \
 	  name=$${c#check-}; rc=0; \
 	  echo "== $$name" >&2; \
 	  $(MAKE) --no-print-directory $$c || rc=$$?; \
