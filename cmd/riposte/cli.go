@@ -23,6 +23,8 @@ type cli struct {
 	JSON    bool `name:"json" help:"Write data as JSON, to standard output."`
 	NoColor bool `name:"no-color" help:"No colours, as with NO_COLOR set."`
 
+	Serve      serveCmd      `cmd:"" help:"Run the server."`
+	Demo       demoCmd       `cmd:"" help:"Show everything with simulated products and real alerts, on this machine."`
 	Playbook   playbookCmd   `cmd:"" help:"Check, format, test, draw and run playbooks; publish them to a server."`
 	Alert      alertCmd      `cmd:"" group:"server" help:"What sources report."`
 	Case       caseCmd       `cmd:"" group:"server" help:"What people work on."`
@@ -34,8 +36,6 @@ type cli struct {
 	Switch     switchCmd     `cmd:"" group:"server" help:"What is switched off."`
 	Token      tokenCmd      `cmd:"" group:"server" help:"API tokens."`
 
-	Serve   serveCmd   `cmd:"" help:"Run the server."`
-	Demo    demoCmd    `cmd:"" help:"Show everything with simulated products and real alerts, on this machine."`
 	Config  configCmd  `cmd:"" help:"Check the configuration, show it, make a password's hash."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

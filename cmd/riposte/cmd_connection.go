@@ -45,6 +45,50 @@ func (*connectionListCmd) Run(w *world) error {
 	})
 }
 
+// clearance is what an administrator allows a connection.
+type clearance struct {
+	TLP           string   `name:"tlp" enum:",clear,green,amber,amber+strict,red" default:"" help:"The highest TLP that may be sent to it."`
+	PAP           string   `name:"pap" enum:",clear,green,amber,red" default:"" help:"The highest PAP that may be sent to it."`
+	Proxy         string   `name:"proxy" placeholder:"URL" help:"The proxy on the way to it."`
+	CAFile        string   `name:"ca-file" placeholder:"FILE" help:"Certificates to trust besides the system's."`
+	AllowPrivate  bool     `name:"allow-private" help:"It may be at a private address."`
+	AllowLoopback bool     `name:"allow-loopback" help:"It may be on the server's own machine."`
+	Serves        []string `name:"serves" placeholder:"CAPABILITY" help:"What it is used for, if not all that it offers."`
+}
+
+// into puts what was given into the configuration, where every connection has it.
+func (c *clearance) into(config map[string]any) error {
+	marks := map[string]any{}
+	for k, v := range map[string]string{"tlp": c.TLP, "pap": c.PAP} {
+		if v != "" {
+			marks[k] = v
+		}
+	}
+	if len(marks) > 0 {
+		config["clearance"] = marks
+	}
+	if c.Proxy != "" {
+		config["proxy"] = c.Proxy
+	}
+	if c.AllowPrivate {
+		config["allow_private"] = true
+	}
+	if c.AllowLoopback {
+		config["allow_loopback"] = true
+	}
+	if len(c.Serves) > 0 {
+		config["serves"] = c.Serves
+	}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return misusef("--ca-file: %s", pathError(err))
+		}
+		config["ca"] = string(pem)
+	}
+	return nil
+}
+
 type connectionAddCmd struct {
 	Name       string            `arg:"" help:"How playbooks call it, such as firewall-berlin."`
 	Connector  string            `arg:"" help:"The connector, such as acme-edr."`
@@ -53,6 +97,7 @@ type connectionAddCmd struct {
 	SecretFile map[string]string `name:"secret-file" placeholder:"FIELD=FILE" mapsep:"none" help:"Read a secret from a file; repeat it for more."`
 	SecretEnv  map[string]string `name:"secret-env" placeholder:"FIELD=NAME" mapsep:"none" help:"Read a secret from the environment; repeat it for more."`
 	Test       bool              `name:"test" help:"Test the connection once it is there."`
+	clearance
 }
 
 // Examples leads the command's help.
@@ -75,6 +120,9 @@ func (c *connectionAddCmd) Run(w *world) error {
 	}
 	n := httpapi.NewConnection{Name: c.Name, Connector: c.Connector}
 	if n.Config, err = c.config(kind); err != nil {
+		return err
+	}
+	if err := c.into(n.Config); err != nil {
 		return err
 	}
 	if n.Secrets, err = c.secrets(w, kind); err != nil {

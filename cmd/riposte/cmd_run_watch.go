@@ -95,7 +95,9 @@ func (s *server) follow(id string, last *string) (*httpapi.Run, error) {
 		if !e.take(strings.TrimRight(line, "\r\n")) {
 			continue
 		}
-		*last = e.id
+		if e.id != "" {
+			*last = e.id
+		}
 		if end, err := s.print(e); end != nil || err != nil {
 			return end, err
 		}

@@ -2,57 +2,62 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 
 	"riposte/internal/app"
 	"riposte/web"
 )
 
-type serveCmd struct {
-	settings
-}
+type serveCmd struct{ settings }
 
 // Examples leads the command's help.
 func (*serveCmd) Examples() string {
-	return "riposte serve\nriposte serve --config /etc/riposte/riposte.yaml\nriposte serve --data /var/lib/riposte --listen 0.0.0.0:8443"
+	return "riposte serve\nriposte serve --config /etc/riposte/riposte.yaml\nriposte serve --listen :8080 --data /var/lib/riposte"
 }
 
-// Run is the server, until it is told to stop.
+// Run serves until it is told to stop.
 func (c *serveCmd) Run(w *world) error {
 	cfg, _, err := c.load(w)
 	if err != nil {
 		return w.diagnosed(err)
 	}
-	a, err := app.New(w.ctx, cfg, app.Options{Version: version, Page: web.Page(), Log: logger(w, cfg.Log)})
+	a, err := app.New(w.ctx, cfg, app.Options{Version: version, Page: web.Page(), Log: logger(w.err, cfg.Log)})
 	if err != nil {
-		return err
+		return w.diagnosed(err)
 	}
 	if name, password := a.FirstPassword(); password != "" {
-		fmt.Fprintf(w.err, "First start: sign in as %s with the password %s\nIt is shown only now.\n", name, password)
+		fmt.Fprintf(w.err, "The first administrator is %s with the password\n\n    %s\n\nIt is shown only now.\n\n", name, password)
 	}
-	scheme := "http"
-	if cfg.TLS.Certificate != "" {
-		scheme = "https"
-	}
+	ended := make(chan struct{})
+	told := make(chan struct{})
 	go func() {
+		defer close(told)
 		select {
 		case <-a.Ready():
-			fmt.Fprintf(w.err, "Riposte is ready at %s://%s\n", scheme, a.Addr())
-		case <-w.ctx.Done():
+			if w.json {
+				_ = w.printJSON(map[string]string{"url": a.URL(), "version": version}) // nobody reads: it serves all the same
+				return
+			}
+			fmt.Fprintf(w.err, "riposte %s is ready at %s\n", version, a.URL())
+		case <-ended:
 		}
 	}()
-	return a.Run(w.ctx)
+	err = a.Run(w.ctx)
+	close(ended)
+	<-told
+	return err
 }
 
-// logger writes the log to standard error.
-func logger(w *world, l app.Log) *slog.Logger {
+// logger writes what the configuration wants, to standard error.
+func logger(to io.Writer, l app.Log) *slog.Logger {
 	var level slog.Level
-	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+	if level.UnmarshalText([]byte(l.Level)) != nil {
 		level = slog.LevelInfo
 	}
 	opt := &slog.HandlerOptions{Level: level}
 	if l.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w.err, opt))
+		return slog.New(slog.NewJSONHandler(to, opt))
 	}
-	return slog.New(slog.NewTextHandler(w.err, opt))
+	return slog.New(slog.NewTextHandler(to, opt))
 }

@@ -10,7 +10,7 @@ import (
 
 type switchCmd struct {
 	List switchListCmd `cmd:"" help:"List what is switched off."`
-	Off  switchOffCmd  `cmd:"" help:"Stop automation: all of it, or a part."`
+	Off  switchOffCmd  `cmd:"" help:"Stop automation: everything, or a part."`
 	On   switchOnCmd   `cmd:"" help:"Let automation act again."`
 }
 
@@ -46,13 +46,13 @@ func (w *world) switches(l switched) error {
 }
 
 type switchOffCmd struct {
-	Scope  string `arg:"" help:"all, connector:NAME, connection:NAME, capability:NAME or playbook:SLUG."`
+	Scope  string `arg:"" help:"everything, connector:NAME, connection:NAME, capability:NAME or playbook:SLUG."`
 	Reason string `name:"reason" required:"" help:"Why."`
 }
 
 // Examples leads the command's help.
 func (*switchOffCmd) Examples() string {
-	return "riposte switch off all --reason \"it blocks our own network\"\nriposte switch off connector:acme-edr --reason maintenance"
+	return "riposte switch off everything --reason \"it blocks our own network\"\nriposte switch off connector:acme-edr --reason maintenance"
 }
 
 // Run stops automation. It does not ask: stopping must be quick.
@@ -65,7 +65,9 @@ type switchOnCmd struct {
 }
 
 // Examples leads the command's help.
-func (*switchOnCmd) Examples() string { return "riposte switch on all --reason \"fixed in v12\"" }
+func (*switchOnCmd) Examples() string {
+	return "riposte switch on everything --reason \"fixed in v12\""
+}
 
 // Run lets automation act again.
 func (c *switchOnCmd) Run(w *world) error {

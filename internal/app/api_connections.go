@@ -1,16 +1,18 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"riposte/connector"
 	"riposte/internal/auth"
+	"riposte/internal/expr"
 	"riposte/internal/fault"
 	"riposte/internal/guard"
 	"riposte/internal/httpapi"
@@ -18,28 +20,39 @@ import (
 )
 
 // Connectors lists what can be connected.
-func (a api) Connectors(context.Context, auth.Caller) ([]httpapi.Connector, error) {
-	problems := a.registry.Problems()
-	out := []httpapi.Connector{}
+func (a *api) Connectors(context.Context, auth.Caller) ([]httpapi.Connector, error) {
+	var out []httpapi.Connector
 	for _, name := range a.registry.Connectors() {
 		m := a.registry.Manifest(name)
-		if m == nil {
-			continue
+		w := httpapi.Connector{
+			Name: m.Connector, Title: m.Title, Version: m.Version, Vendor: m.Vendor, Product: m.Product, Config: m.Config,
+			Secrets: m.SecretFields(), BuiltIn: !m.NeedsConnection(), Actions: []httpapi.ActionInfo{},
 		}
-		c := httpapi.Connector{
-			Name: name, Title: m.Title, Version: m.Version, Vendor: m.Vendor, Product: m.Product, Config: m.Config, Secrets: m.SecretFields(), Actions: []httpapi.ActionInfo{},
+		for _, id := range m.ActionIDs() {
+			act := m.Action(id)
+			w.Actions = append(w.Actions, httpapi.ActionInfo{ID: id, Title: act.Title, Impact: act.Impact.String(), Capability: act.Capability})
 		}
-		if err := problems[name]; err != nil {
-			c.Problem = err.Error()
-		}
-		for _, id := range a.registry.Actions(name) {
-			if x, _ := a.registry.Action(name + "." + id); x != nil {
-				c.Actions = append(c.Actions, httpapi.ActionInfo{ID: id, Title: x.Title, Impact: x.Impact.String(), Capability: x.Capability})
-			}
-		}
-		out = append(out, c)
+		out = append(out, w)
 	}
 	return out, nil
+}
+
+// Connections lists connections.
+func (a *api) Connections(_ context.Context, who auth.Caller) ([]httpapi.Connection, error) {
+	var out []httpapi.Connection
+	for _, c := range a.connections.List(who.Tenant) {
+		out = append(out, a.wireConnection(who, c))
+	}
+	return out, nil
+}
+
+// Connection reads one.
+func (a *api) Connection(_ context.Context, who auth.Caller, name string) (httpapi.Connection, error) {
+	c, err := a.connections.Connection(who.Tenant, name)
+	if err != nil {
+		return httpapi.Connection{}, err
+	}
+	return a.wireConnection(who, c), nil
 }
 
 // common are the keys of a configuration that every connection has, beside its
@@ -48,201 +61,218 @@ var common = []string{
 	"proxy", "ca", "clearance", "allow_private", "allow_loopback", "allow_link_local", "rate_per_second", "burst", "max_in_flight", "serves",
 }
 
-// configure takes a configuration apart: what every connection has, and what is
-// the connector's.
-func configure(c *connector.Connection, config map[string]any) error {
+func (a *api) wireConnection(who auth.Caller, c *connector.Connection) httpapi.Connection {
+	h := a.health.of(tenantOf(who.Tenant), c.Name, c.Revision)
+	return httpapi.Connection{
+		Name: c.Name, Connector: c.Connector, Config: configOf(c), Secrets: slices.Sorted(maps.Keys(c.Secrets)), Disabled: c.Disabled,
+		Health: h.word, Detail: h.detail, Checked: h.at, Revision: c.Revision,
+	}
+}
+
+// configOf is a connection's configuration as somebody would write it.
+func configOf(c *connector.Connection) map[string]any {
+	config := map[string]any{}
+	maps.Copy(config, c.Config)
+	raw, err := json.Marshal(c)
+	var all map[string]any
+	if err != nil || json.Unmarshal(raw, &all) != nil {
+		return config // it was read from JSON: it always can
+	}
+	for _, k := range common {
+		if m, isMap := all[k].(map[string]any); all[k] != nil && (!isMap || len(m) > 0) {
+			config[k] = all[k]
+		}
+	}
+	return config
+}
+
+// configure takes a configuration apart: what every connection has goes into c,
+// what is the connector's own is returned.
+func configure(c *connector.Connection, config map[string]any) (map[string]any, error) {
 	own, shared := map[string]any{}, map[string]any{}
 	for k, v := range config {
 		if slices.Contains(common, k) {
 			shared[k] = v
 		} else {
-			own[k] = v
+			own[k] = expr.Normalize(v)
 		}
 	}
 	raw, err := json.Marshal(shared)
 	if err != nil {
-		return fmt.Errorf("config: %v: %w", err, fault.Invalid)
+		return nil, err
 	}
-	next := connector.Connection{
-		Name: c.Name, Connector: c.Connector, Secrets: c.Secrets, Disabled: c.Disabled, Revision: c.Revision, Config: own,
-	}
-	if err := json.Unmarshal(raw, &next); err != nil {
-		return fmt.Errorf("config: %v: %w", err, fault.Invalid)
+	next := connector.Connection{Name: c.Name, Connector: c.Connector, Config: c.Config, Secrets: c.Secrets, Disabled: c.Disabled, Revision: c.Revision}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&next); err != nil {
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) {
+			field := strings.ReplaceAll(wrong.Field, ".", "/")
+			return nil, httpapi.WrongField("/config/"+field, fmt.Sprintf("it is a %s; expected %s", wrong.Value, wrong.Type))
+		}
+		return nil, httpapi.WrongField("/config", err.Error())
 	}
 	*c = next
-	return nil
+	return own, nil
 }
 
-func (a api) showConnection(c *connector.Connection) httpapi.Connection {
-	config := maps.Clone(c.Config)
-	raw, err := json.Marshal(c)
-	var all map[string]any
-	if err == nil && json.Unmarshal(raw, &all) == nil {
-		for _, k := range common {
-			if v, ok := all[k]; ok {
-				if m, isMap := v.(map[string]any); isMap && len(m) == 0 {
-					continue
-				}
-				if config == nil {
-					config = map[string]any{}
-				}
-				config[k] = v
-			}
-		}
-	}
-	return httpapi.Connection{
-		Name: c.Name, Connector: c.Connector, Config: config, Secrets: slices.Sorted(maps.Keys(c.Secrets)), Disabled: c.Disabled, Health: "unknown", Revision: c.Revision,
-	}
-}
-
-// Connections lists connections by name.
-func (a api) Connections(_ context.Context, who auth.Caller) ([]httpapi.Connection, error) {
-	out := []httpapi.Connection{}
-	for _, c := range a.connections.List(who.Tenant) {
-		out = append(out, a.showConnection(c))
-	}
-	return out, nil
-}
-
-// Connection reads one.
-func (a api) Connection(_ context.Context, who auth.Caller, name string) (httpapi.Connection, error) {
-	c, err := a.connections.Connection(who.Tenant, name)
-	if err != nil {
-		return httpapi.Connection{}, err
-	}
-	return a.showConnection(c), nil
-}
-
-// AddConnection makes one; its secrets are sealed before they are stored.
-func (a api) AddConnection(ctx context.Context, who auth.Caller, n httpapi.NewConnection) (httpapi.Connection, error) {
+// AddConnection adds a connection. Its secrets are sealed before anything else
+// happens to them.
+func (a *api) AddConnection(ctx context.Context, who auth.Caller, n httpapi.NewConnection) (httpapi.Connection, error) {
+	c := &connector.Connection{Name: n.Name, Connector: n.Connector}
 	if _, err := a.connections.Connection(who.Tenant, n.Name); err == nil {
-		return httpapi.Connection{}, fmt.Errorf("there is a connection %s already: %w", n.Name, fault.Conflict)
+		return httpapi.Connection{}, fmt.Errorf("add connection %s: the name is taken: %w", n.Name, fault.Conflict)
 	}
-	c := &connector.Connection{Name: n.Name, Connector: n.Connector, Secrets: map[string][]byte{}}
-	if err := configure(c, n.Config); err != nil {
+	if err := a.fillConnection(who, c, n.Config, n.Secrets); err != nil {
 		return httpapi.Connection{}, err
 	}
-	return a.putConnection(ctx, who, c, n.Secrets, 0)
+	return a.putConnection(ctx, who, "connection.add", c, 0)
 }
 
-// putConnection checks, seals and stores a connection and makes it known.
-func (a api) putConnection(ctx context.Context, who auth.Caller, c *connector.Connection, secrets map[string]string, seen int64) (httpapi.Connection, error) {
+// fillConnection checks fields and secrets against the connector and puts them
+// into the connection.
+func (a *api) fillConnection(who auth.Caller, c *connector.Connection, config map[string]any, secrets map[string]string) error {
+	own, err := configure(c, config)
+	if err != nil {
+		return err
+	}
 	m := a.registry.Manifest(c.Connector)
 	if m == nil {
-		return httpapi.Connection{}, fmt.Errorf("there is no connector %s; there are %s: %w", c.Connector, strings.Join(a.registry.Connectors(), ", "), fault.Invalid)
+		return httpapi.WrongField("/connector", fmt.Sprintf("there is no connector %q; there are %s", c.Connector, strings.Join(a.registry.Connectors(), ", ")))
 	}
-	values := maps.Clone(c.Config)
-	if values == nil {
-		values = map[string]any{}
+	if !m.NeedsConnection() {
+		return httpapi.WrongField("/connector", c.Connector+" is built in and needs no connection")
 	}
-	for field, value := range secrets {
-		if !slices.Contains(m.SecretFields(), field) {
-			return httpapi.Connection{}, fmt.Errorf("secrets.%s: connector %s has no such secret; it has %s: %w", field, c.Connector, strings.Join(m.SecretFields(), ", "), fault.Invalid)
+	values := map[string]any{}
+	for k, v := range own {
+		if slices.Contains(m.SecretFields(), k) {
+			return httpapi.WrongField("/config/"+k, "it is secret; send it under secrets")
 		}
-		values[field] = value
+		values[k] = v
 	}
-	config, opened, err := m.SplitConfig(values, slices.Collect(maps.Keys(c.Secrets))...)
+	for k, v := range secrets {
+		if !slices.Contains(m.SecretFields(), k) {
+			return httpapi.WrongField("/secrets/"+k, fmt.Sprintf("%s has no such secret; it has %s", c.Connector, orElse(strings.Join(m.SecretFields(), ", "), "none")))
+		}
+		values[k] = v
+	}
+	var kept []string
+	for k := range c.Secrets {
+		kept = append(kept, k)
+	}
+	plain, open, err := m.SplitConfig(values, kept...)
 	if err != nil {
-		return httpapi.Connection{}, err
+		return err
 	}
-	c.Config = config
-	for field, value := range opened {
-		if c.Secrets[field], err = a.keys.Seal(connector.SecretID(tenantOf(who.Tenant), c.Name, field), []byte(value)); err != nil {
-			return httpapi.Connection{}, err
+	c.Config = plain
+	sealed := map[string][]byte{}
+	for k, v := range c.Secrets {
+		sealed[k] = v
+	}
+	for k, v := range open {
+		if sealed[k], err = a.keys.Seal(connector.SecretID(tenantOf(who.Tenant), c.Name, k), []byte(v)); err != nil {
+			return err
 		}
 	}
-	if err := c.Check(); err != nil {
-		return httpapi.Connection{}, err
-	}
-	err = a.write(ctx, func(tx *store.Tx) error { return store.PutConnection(tx, who.Tenant, c, seen, a.now().UTC()) })
+	c.Secrets = sealed
+	return c.Check()
+}
+
+func (a *api) putConnection(ctx context.Context, who auth.Caller, act string, c *connector.Connection, seen int64) (httpapi.Connection, error) {
+	err := a.db.Write(ctx, func(tx *store.Tx) error {
+		if err := store.PutConnection(tx, who.Tenant, c, seen, utc(a.now())); err != nil {
+			return err
+		}
+		return a.acted(tx, who, act, "connection:"+c.Name, map[string]any{"connector": c.Connector, "secrets": slices.Sorted(maps.Keys(c.Secrets))})
+	})
 	if err != nil {
-		return httpapi.Connection{}, err
+		return httpapi.Connection{}, staleOf(err)
 	}
 	a.connections.put(who.Tenant, c.Name, c)
-	a.caller.Forget(tenantOf(who.Tenant), c.Name)
-	return a.showConnection(c), nil
+	return a.wireConnection(who, c), nil
 }
 
-// ChangeConnection changes one that is still at a revision.
-func (a api) ChangeConnection(ctx context.Context, who auth.Caller, name string, seen int64, ch httpapi.ConnectionChange) (httpapi.Connection, error) {
-	now, err := a.connections.Connection(who.Tenant, name)
+// ChangeConnection changes a connection.
+func (a *api) ChangeConnection(ctx context.Context, who auth.Caller, name string, seen int64, ch httpapi.ConnectionChange) (httpapi.Connection, error) {
+	old, err := a.connections.Connection(who.Tenant, name)
 	if err != nil {
 		return httpapi.Connection{}, err
 	}
-	if seen == 0 {
-		seen = now.Revision
+	if old.Revision != seen {
+		return httpapi.Connection{}, httpapi.ErrStale
 	}
-	next := *now
-	next.Secrets = maps.Clone(now.Secrets)
+	c := *old // what is known now is never changed: calls under way use it
+	config := configOf(&c)
 	if ch.Config != nil {
-		if err := configure(&next, ch.Config); err != nil {
-			return httpapi.Connection{}, err
-		}
+		config = ch.Config
 	}
 	if ch.Disabled != nil {
-		next.Disabled = *ch.Disabled
+		c.Disabled = *ch.Disabled
 	}
-	return a.putConnection(ctx, who, &next, ch.Secrets, seen)
+	if err := a.fillConnection(who, &c, config, ch.Secrets); err != nil {
+		return httpapi.Connection{}, err
+	}
+	return a.putConnection(ctx, who, "connection.change", &c, seen)
 }
 
-// DeleteConnection removes one on which nothing is in force.
-func (a api) DeleteConnection(ctx context.Context, who auth.Caller, name string, seen int64) error {
+// DeleteConnection removes a connection, unless something is in force on it that
+// could not be taken back without it.
+func (a *api) DeleteConnection(ctx context.Context, who auth.Caller, name string, seen int64) error {
 	if _, err := a.connections.Connection(who.Tenant, name); err != nil {
 		return err
 	}
-	err := a.write(ctx, func(tx *store.Tx) error {
-		for _, state := range []guard.EntryState{guard.EntryOpen, guard.EntryTaken, guard.EntryFailed} {
-			s := store.Slice{Limit: 1000}
-			for {
-				page, err := store.ListLedger(&tx.Reader, who.Tenant, store.LedgerFilter{State: state}, s)
-				if err != nil {
-					return err
-				}
-				for _, e := range page.Items {
-					if e.Connection == name {
-						return fmt.Errorf("%s is in force on connection %s; take it back first: %w", guard.EntryID(e.ID), name, fault.Conflict)
-					}
-				}
-				if page.Next == "" {
-					break
-				}
-				s.Cursor = page.Next
-			}
+	err := a.db.Write(ctx, func(tx *store.Tx) error {
+		if err := nothingInForce(&tx.Reader, who, name); err != nil {
+			return err
 		}
-		return store.DeleteConnection(tx, who.Tenant, name, seen)
+		if err := store.DeleteConnection(tx, who.Tenant, name, seen); err != nil {
+			return err
+		}
+		return a.acted(tx, who, "connection.remove", "connection:"+name, nil)
 	})
-	if err == nil {
-		a.connections.put(who.Tenant, name, nil)
-		a.caller.Forget(tenantOf(who.Tenant), name)
+	if err != nil {
+		return staleOf(err)
 	}
-	return err
+	a.connections.put(who.Tenant, name, nil)
+	a.caller.Forget(tenantOf(who.Tenant), name)
+	return nil
 }
 
-// TestConnection calls the connector's health action and tells what it found.
-func (a api) TestConnection(ctx context.Context, who auth.Caller, name string) (httpapi.ConnectionTest, error) {
+// nothingInForce refuses to take away what an undo would need.
+func nothingInForce(q *store.Reader, who auth.Caller, name string) error {
+	for _, state := range []guard.EntryState{guard.EntryOpen, guard.EntryTaken, guard.EntryFailed} {
+		for next := (store.Slice{Limit: 1000}); ; {
+			page, err := store.ListLedger(q, who.Tenant, store.LedgerFilter{State: state}, next)
+			if err != nil {
+				return err
+			}
+			for _, e := range page.Items {
+				if e.Connection == name {
+					return fmt.Errorf("remove connection %s: %s is in force on it; take that back first: %w", name, entryRef(e.ID), fault.Conflict)
+				}
+			}
+			if next.Cursor = page.Next; next.Cursor == "" {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// TestConnection calls what the manifest names as the sign of health.
+func (a *api) TestConnection(ctx context.Context, who auth.Caller, name string) (httpapi.ConnectionTest, error) {
 	c, err := a.connections.Connection(who.Tenant, name)
 	if err != nil {
 		return httpapi.ConnectionTest{}, err
 	}
-	m := a.registry.Manifest(c.Connector)
-	if m == nil || m.Health == nil {
-		return httpapi.ConnectionTest{Health: "degraded", Detail: "connector " + c.Connector + " has no health check; only the configuration was looked at"}, nil
+	h := a.caller.Health(ctx, tenantOf(who.Tenant), name)
+	t := httpapi.ConnectionTest{Health: string(h.State), Detail: h.Message, TookSeconds: h.Took.Seconds()}
+	if h.Class != "" {
+		t.Detail = string(h.Class) + ": " + h.Message
 	}
-	action, _ := a.registry.Action(c.Connector + "." + m.Health.Action)
-	if action == nil {
-		return httpapi.ConnectionTest{}, fmt.Errorf("health action %s of connector %s: %w", m.Health.Action, c.Connector, fault.NotFound)
+	for _, scope := range slices.Sorted(maps.Keys(h.Scopes)) {
+		t.Scopes = append(t.Scopes, httpapi.ScopeTest{Scope: scope, OK: h.Scopes[scope]})
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	began := time.Now()
-	r := a.caller.Call(ctx, connector.Call{
-		Connection: name, Action: action, Inputs: map[string]any{}, Deadline: began.Add(30 * time.Second), Origin: connector.Origin{Tenant: tenantOf(who.Tenant), By: who.Name},
-	})
-	t := httpapi.ConnectionTest{Health: "up", TookSeconds: time.Since(began).Seconds()}
-	if r.Status != connector.OK && r.Status != connector.Already {
-		t.Health, t.Detail = "down", fmt.Sprintf("%s: %s", r.Class, r.Message)
-	} else if r.Drift != "" {
-		t.Health, t.Detail = "degraded", "the answer is not what the connector declares: "+r.Drift
-	}
+	a.health.set(tenantOf(who.Tenant), name, c.Revision, health{word: t.Health, detail: t.Detail, at: utc(h.At)})
 	return t, nil
 }

@@ -7,212 +7,203 @@ import (
 	"fmt"
 	"slices"
 
+	"riposte/internal/audit"
 	"riposte/internal/auth"
 	"riposte/internal/fault"
 	"riposte/internal/httpapi"
 	"riposte/internal/store"
 )
 
-// errWrong is all that somebody who may not come in is told.
-var errWrong = fmt.Errorf("name or secret is wrong: %w", fault.Denied)
-
-// hashing bounds how many passwords are hashed at once: each takes much memory.
-const hashing = 2
-
-// SignIn checks a password and opens a session. Somebody unknown takes as long
-// as somebody known.
-func (a api) SignIn(ctx context.Context, name, password string) (httpapi.Session, error) {
-	select {
-	case a.hashing <- struct{}{}:
-		defer func() { <-a.hashing }()
-	case <-ctx.Done():
-		return httpapi.Session{}, ctx.Err()
-	}
+// SignIn checks a password and opens a session. Who is not there is checked
+// against nobody's hash, so that the time does not tell.
+func (a *api) SignIn(ctx context.Context, name, password string) (httpapi.Session, error) {
 	p, known := a.people.Person(name)
-	hash := auth.NobodysHash()
-	if known && p.Password != "" && !p.Disabled {
-		hash = p.Password
+	hash := p.Password
+	if !known || hash == "" {
+		hash = auth.NobodysHash()
 	}
-	now := a.now().UTC()
-	caller, ok := a.people.Caller(name, now)
-	if !auth.CheckPassword(hash, password) || !known || p.Password == "" || !ok {
-		return httpapi.Session{}, errWrong
+	if err := a.hash(ctx); err != nil {
+		return httpapi.Session{}, err
 	}
-	secret, err := token()
+	right := auth.CheckPassword(hash, password)
+	<-a.hashing
+	now := utc(a.now())
+	c, may := a.people.Caller(name, now)
+	if !right || !may {
+		a.refused(ctx, name, known)
+		return httpapi.Session{}, fmt.Errorf("sign in: %w", fault.Denied)
+	}
+	secret, err := auth.NewSecret(rand.Reader)
 	if err != nil {
 		return httpapi.Session{}, err
 	}
 	s := auth.Session{Owner: name, Hash: auth.HashSecret(secret), Created: now, Seen: now}
 	expires := a.sessions.Expires(s)
-	if err := a.write(ctx, func(tx *store.Tx) error { return store.PutSession(tx, s.Hash, s, expires) }); err != nil {
-		return httpapi.Session{}, err
+	err = a.db.Write(ctx, func(tx *store.Tx) error {
+		if err := store.PutSession(tx, s.Hash, s, expires); err != nil {
+			return err
+		}
+		return a.acted(tx, c, "session.open", "person:"+name, nil)
+	})
+	return httpapi.Session{Secret: secret, Expires: expires, Caller: c}, err
+}
+
+// hash waits for a place among those who hash.
+func (a *api) hash(ctx context.Context) error {
+	select {
+	case a.hashing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	a.log.Info("signed in", "person", name)
-	return httpapi.Session{Secret: secret, Expires: expires, Caller: caller}, nil
+}
+
+// refused notes a sign-in of somebody we know. Names that are not there are not
+// kept: they may be passwords, typed into the wrong field.
+func (a *api) refused(ctx context.Context, name string, known bool) {
+	if !known {
+		return
+	}
+	err := a.db.Write(ctx, func(tx *store.Tx) error {
+		return a.note(tx, auth.Caller{Name: name}, "session.open", "person:"+name, audit.Denied, nil)
+	})
+	if err != nil {
+		a.log.Error("act not noted in the audit log", "act", "session.open", "who", name, "error", err)
+	}
 }
 
 // Session finds whose session a secret opens.
-func (a api) Session(ctx context.Context, secret string) (auth.Caller, error) {
+func (a *api) Session(ctx context.Context, secret string) (auth.Caller, error) {
 	hash := auth.HashSecret(secret)
-	var s auth.Session
-	err := a.read(ctx, func(q *store.Reader) (err error) {
-		s, err = store.SessionOf(q, hash)
-		return err
-	})
-	if errors.Is(err, fault.NotFound) {
-		return auth.Caller{}, errWrong
-	}
+	s, err := read(ctx, a, func(q *store.Reader) (auth.Session, error) { return store.SessionOf(q, hash) })
 	if err != nil {
-		return auth.Caller{}, err
+		return auth.Caller{}, unknownSecret(err)
 	}
-	now := a.now().UTC()
-	caller, ok := a.sessions.Caller(s, a.people, now)
+	now := utc(a.now())
+	c, ok := a.sessions.Caller(s, a.people, now)
 	if !ok {
-		return auth.Caller{}, errWrong
+		return c, fmt.Errorf("the session is over: %w", fault.Denied)
 	}
 	if used, changed := a.sessions.Touch(s, now); changed {
-		err = a.write(ctx, func(tx *store.Tx) error { return store.PutSession(tx, hash, used, a.sessions.Expires(used)) })
+		err := a.db.Write(ctx, func(tx *store.Tx) error { return store.PutSession(tx, hash, used, a.sessions.Expires(used)) })
+		if err != nil {
+			a.log.Warn("use of a session not noted", "person", s.Owner, "error", err)
+		}
 	}
-	return caller, err
+	return c, nil
+}
+
+// unknownSecret makes no record a denial, and leaves errors of the disk alone.
+func unknownSecret(err error) error {
+	if errors.Is(err, fault.NotFound) {
+		return fmt.Errorf("no such secret: %w", fault.Denied)
+	}
+	return err
 }
 
 // SignOut ends a session.
-func (a api) SignOut(ctx context.Context, secret string) error {
-	return a.write(ctx, func(tx *store.Tx) error { return store.EndSession(tx, auth.HashSecret(secret), a.now().UTC()) })
+func (a *api) SignOut(ctx context.Context, secret string) error {
+	return a.db.Write(ctx, func(tx *store.Tx) error { return store.EndSession(tx, auth.HashSecret(secret), utc(a.now())) })
 }
 
 // Token finds whose API token a secret is.
-func (a api) Token(ctx context.Context, secret string) (auth.Caller, error) {
+func (a *api) Token(ctx context.Context, secret string) (auth.Caller, error) {
+	if auth.ParseSecret(secret) != nil {
+		return auth.Caller{}, fmt.Errorf("no token: %w", fault.Denied)
+	}
 	hash := auth.HashSecret(secret)
-	t, ok := a.tokens.find(hash)
-	if !ok {
-		err := a.read(ctx, func(q *store.Reader) (err error) {
-			t, err = store.TokenByHash(q, hash)
-			return err
-		})
-		if errors.Is(err, fault.NotFound) {
-			return auth.Caller{}, errWrong
-		}
-		if err != nil {
-			return auth.Caller{}, err
+	t, known := a.tokens.find(hash)
+	if !known {
+		var err error
+		if t, err = read(ctx, a, func(q *store.Reader) (store.Token, error) { return store.TokenByHash(q, hash) }); err != nil {
+			return auth.Caller{}, unknownSecret(err)
 		}
 		a.tokens.keep(hash, t)
 	}
-	caller, ok := t.Caller(a.people, a.now().UTC())
+	c, ok := t.Token.Caller(a.people, utc(a.now()))
 	if !ok {
-		return auth.Caller{}, errWrong
+		return c, fmt.Errorf("the token is over: %w", fault.Denied)
 	}
-	return caller, nil
+	return c, nil
 }
 
-func showToken(t store.Token) httpapi.Token {
-	s := httpapi.Token{Name: t.Name, Owner: t.Owner, Created: utc(t.Created), Expires: utc(t.Expires), Revoked: t.Revoked}
-	for _, p := range t.Only {
-		s.Only = append(s.Only, string(p))
+// Tokens lists those of a person.
+func (a *api) Tokens(ctx context.Context, _ auth.Caller, owner string) ([]httpapi.Token, error) {
+	list, err := read(ctx, a, func(q *store.Reader) ([]store.Token, error) { return store.TokensOf(q, owner) })
+	out := make([]httpapi.Token, len(list))
+	for i, t := range list {
+		out[i] = wireToken(t)
 	}
-	return s
-}
-
-// Tokens lists those of a person, by name.
-func (a api) Tokens(ctx context.Context, _ auth.Caller, owner string) (out []httpapi.Token, err error) {
-	err = a.read(ctx, func(q *store.Reader) error {
-		list, err := store.TokensOf(q, owner)
-		for _, t := range list {
-			out = append(out, showToken(t))
-		}
-		return err
-	})
 	return out, err
 }
 
-// CreateToken makes one and gives its secret, once.
-func (a api) CreateToken(ctx context.Context, who auth.Caller, n httpapi.NewToken) (httpapi.Token, string, error) {
-	if n.Owner == "" {
-		n.Owner = who.Name
+func wireToken(t store.Token) httpapi.Token {
+	w := httpapi.Token{Name: t.Name, Owner: t.Owner, Created: t.Created, Expires: t.Expires, Revoked: t.Revoked}
+	for _, p := range t.Only {
+		w.Only = append(w.Only, string(p))
 	}
-	now := a.now().UTC()
+	return w
+}
+
+// CreateToken makes a token.
+func (a *api) CreateToken(ctx context.Context, who auth.Caller, n httpapi.NewToken) (httpapi.Token, string, error) {
+	now := utc(a.now())
 	owner, ok := a.people.Caller(n.Owner, now)
 	if !ok {
-		return httpapi.Token{}, "", fmt.Errorf("there is nobody called %s: %w", n.Owner, fault.Invalid)
+		return httpapi.Token{}, "", fmt.Errorf("create a token: there is no person %s: %w", n.Owner, fault.NotFound)
 	}
-	secret, err := token()
+	if owner.Name == who.Name {
+		owner = who // a token that is held to little makes none that may do more
+	}
+	secret, err := auth.NewSecret(rand.Reader)
 	if err != nil {
 		return httpapi.Token{}, "", err
 	}
-	t := store.Token{Hash: auth.HashSecret(secret), Token: auth.Token{Name: n.Name, Owner: n.Owner, Created: now, Expires: n.Expires}}
+	t := store.Token{Hash: auth.HashSecret(secret), Token: auth.Token{Name: n.Name, Owner: n.Owner, Created: now, Expires: utc(n.Expires)}}
+	t.Token.Hash = t.Hash
 	for _, p := range n.Only {
 		t.Only = append(t.Only, auth.Permission(p))
+	}
+	if len(t.Only) == 0 && who.Token != "" && owner.Name == who.Name {
+		t.Only = who.Permissions()
 	}
 	if err := t.Check(owner, now); err != nil {
 		return httpapi.Token{}, "", err
 	}
-	err = a.write(ctx, func(tx *store.Tx) error {
+	err = a.db.Write(ctx, func(tx *store.Tx) error {
 		list, err := store.TokensOf(&tx.Reader, n.Owner)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(list, func(x store.Token) bool { return x.Name == n.Name }) {
-			return fmt.Errorf("%s has a token called %s already: %w", n.Owner, n.Name, fault.Conflict)
+		if slices.ContainsFunc(list, func(o store.Token) bool { return o.Name == n.Name && !o.Revoked }) {
+			return fmt.Errorf("create a token: %s has one called %s already: %w", n.Owner, n.Name, fault.Conflict)
 		}
-		return store.PutToken(tx, &t, now)
+		if err := store.PutToken(tx, &t, now); err != nil {
+			return err
+		}
+		return a.acted(tx, who, "token.create", "token:"+n.Name, map[string]any{"owner": n.Owner, "only": n.Only})
 	})
-	return showToken(t), secret, err
+	return wireToken(t), secret, err
 }
 
-// RevokeToken ends a token.
-func (a api) RevokeToken(ctx context.Context, _ auth.Caller, owner, name string) error {
-	defer a.tokens.clear()
-	return a.write(ctx, func(tx *store.Tx) error {
+// RevokeToken lets a token in no more.
+func (a *api) RevokeToken(ctx context.Context, who auth.Caller, owner, name string) error {
+	defer a.tokens.clear() // once it is on disk, no earlier
+	return a.db.Write(ctx, func(tx *store.Tx) error {
 		list, err := store.TokensOf(&tx.Reader, owner)
 		if err != nil {
 			return err
 		}
 		for _, t := range list {
-			if t.Name == name {
-				return store.DropToken(tx, t.ID)
+			if t.Name != name || t.Revoked {
+				continue
 			}
+			t.Revoked = true
+			if err := store.PutToken(tx, &t, utc(a.now())); err != nil {
+				return err
+			}
+			return a.acted(tx, who, "token.revoke", "token:"+name, map[string]any{"owner": owner})
 		}
-		return fmt.Errorf("token %s of %s: %w", name, owner, fault.NotFound)
+		return fmt.Errorf("revoke a token: %s has none called %s: %w", owner, name, fault.NotFound)
 	})
-}
-
-// firstAdmin is whom the first start makes.
-const firstAdmin = "admin"
-
-// meetPeople makes the directory of people: those of the configuration and those
-// kept in the store. Where nobody could sign in it makes one administrator with
-// a random password, which it returns.
-func (c *core) meetPeople(ctx context.Context) (password string, err error) {
-	var kept []store.Password
-	err = c.db.Read(ctx, func(q *store.Reader) (err error) {
-		kept, err = store.Passwords(q)
-		return err
-	})
-	if err != nil {
-		return "", err
-	}
-	can := len(kept) > 0
-	for _, p := range c.cfg.People {
-		can = can || p.PasswordHash != "" && !p.Disabled
-	}
-	if !can {
-		if password, err = auth.NewPassword(rand.Reader); err != nil {
-			return "", err
-		}
-		hash, err := auth.NewPasswordHash(password, rand.Reader)
-		if err != nil {
-			return "", err
-		}
-		first := store.Password{Name: firstAdmin, Title: "Administrator", Roles: []string{"admin"}, Hash: hash}
-		if err := c.db.Write(ctx, func(tx *store.Tx) error { return store.PutPassword(tx, first, c.now().UTC()) }); err != nil {
-			return "", err
-		}
-		kept = append(kept, first)
-	}
-	var more []auth.Person
-	for _, p := range kept {
-		more = append(more, auth.Person{Name: p.Name, Title: p.Title, Roles: p.Roles, Password: p.Hash})
-	}
-	c.people, err = c.cfg.Directory(more...)
-	return password, err
 }

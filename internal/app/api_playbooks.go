@@ -4,340 +4,214 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"time"
+	"strings"
 
 	"riposte/internal/auth"
 	"riposte/internal/fault"
-	"riposte/internal/guard"
 	"riposte/internal/httpapi"
 	"riposte/internal/store"
 	"riposte/playbook"
 )
 
-// checkFailed turns a failed check into the API's.
-func checkFailed(err error) error {
-	var c *CheckError
-	if errors.As(err, &c) {
-		return &httpapi.CheckFailed{Diagnostics: diagnostics(c.Diagnostics)}
-	}
-	return stale(err)
-}
-
 // Playbooks lists playbooks by slug.
-func (a api) Playbooks(ctx context.Context, who auth.Caller, p httpapi.Page) (out httpapi.Found[httpapi.Playbook], err error) {
-	err = a.read(ctx, func(q *store.Reader) error {
-		page, err := store.ListPlaybooks(q, who.Tenant, slice(p))
-		out, err = found(page, err, a.showPlaybook)
-		return err
+func (a *api) Playbooks(ctx context.Context, who auth.Caller, p httpapi.Page) (httpapi.Found[httpapi.Playbook], error) {
+	page, err := read(ctx, a, func(q *store.Reader) (store.Page[store.Playbook], error) {
+		return store.ListPlaybooks(q, who.Tenant, slice(p))
 	})
-	return out, err
+	return found(page, err, func(b store.Playbook) httpapi.Playbook { return a.wirePlaybook(who, b) })
 }
 
-func (a api) showPlaybook(p store.Playbook) httpapi.Playbook {
-	s := httpapi.Playbook{ID: p.Slug, Title: p.Title, Published: p.Published, Versions: p.Latest, Draft: p.HasDraft, Updated: utc(p.DraftAt)}
-	plan, err := a.plans.Published(p.Tenant, p.Slug, 0)
+// Playbook reads what is known of one.
+func (a *api) Playbook(ctx context.Context, who auth.Caller, slug string) (httpapi.Playbook, error) {
+	b, err := a.stored(ctx, who, slug)
 	if err != nil {
-		return s
+		return httpapi.Playbook{}, err
 	}
-	s.Impact = plan.Highest.String()
-	for i := range plan.Triggers {
-		t := &plan.Triggers[i]
-		text := string(t.Kind)
-		switch {
-		case t.Cron != "":
-			text += ": " + t.Cron
-		case t.Path != "":
-			text += ": " + t.Path
-		case t.Where != nil:
-			text += ": " + t.Where.Source()
-		}
-		s.Triggers = append(s.Triggers, text)
+	return a.wirePlaybook(who, b), nil
+}
+
+func (a *api) stored(ctx context.Context, who auth.Caller, slug string) (store.Playbook, error) {
+	return read(ctx, a, func(q *store.Reader) (store.Playbook, error) { return store.PlaybookOf(q, who.Tenant, slug) })
+}
+
+func (a *api) wirePlaybook(who auth.Caller, b store.Playbook) httpapi.Playbook {
+	w := httpapi.Playbook{ID: b.Slug, Title: b.Title, Published: b.Published, Versions: b.Latest, Draft: b.HasDraft}
+	if b.HasDraft {
+		at := b.DraftAt
+		w.DraftAt = &at
 	}
-	return s
-}
-
-// Playbook reads one.
-func (a api) Playbook(ctx context.Context, who auth.Caller, slug string) (out httpapi.Playbook, err error) {
-	err = a.read(ctx, func(q *store.Reader) error {
-		p, err := store.PlaybookOf(q, who.Tenant, slug)
-		out = a.showPlaybook(p)
-		return err
-	})
-	return out, err
-}
-
-func showVersion(v store.PlaybookVersion, published int) httpapi.PlaybookVersion {
-	return httpapi.PlaybookVersion{
-		Playbook: v.Slug, Version: v.Version, Title: v.Title, Hash: v.Hash, By: v.By, At: utc(v.At), Published: v.Version == published,
+	if b.Published == 0 {
+		return w
 	}
-}
-
-// Versions lists the published versions, the newest first.
-func (a api) Versions(ctx context.Context, who auth.Caller, slug string) (out []httpapi.PlaybookVersion, err error) {
-	err = a.read(ctx, func(q *store.Reader) error {
-		p, err := store.PlaybookOf(q, who.Tenant, slug)
-		if err != nil {
-			return err
-		}
-		list, err := store.PlaybookVersions(q, who.Tenant, slug)
-		for _, v := range list {
-			out = append(out, showVersion(v, p.Published))
-		}
-		return err
-	})
-	return out, err
-}
-
-// Version reads one with its text.
-func (a api) Version(ctx context.Context, who auth.Caller, slug string, version int) (out httpapi.PlaybookVersion, err error) {
-	err = a.read(ctx, func(q *store.Reader) error {
-		p, err := store.PlaybookOf(q, who.Tenant, slug)
-		if err != nil {
-			return err
-		}
-		v, err := store.PlaybookVersionOf(q, who.Tenant, slug, version)
-		out = showVersion(v, p.Published)
-		out.Text = v.Source
-		return err
-	})
-	return out, err
-}
-
-// Draft reads the draft: fault.NotFound.
-func (a api) Draft(ctx context.Context, who auth.Caller, slug string) (out httpapi.Draft, err error) {
-	err = a.read(ctx, func(q *store.Reader) error {
-		p, err := store.PlaybookOf(q, who.Tenant, slug)
-		if err == nil && !p.HasDraft {
-			err = fmt.Errorf("playbook %s has no draft: %w", slug, fault.NotFound)
-		}
-		out = a.showDraft(who, p)
-		return err
-	})
-	return out, err
-}
-
-func (a api) showDraft(who auth.Caller, p store.Playbook) httpapi.Draft {
-	return httpapi.Draft{
-		Playbook: p.Slug, Text: p.Draft, By: p.DraftBy, At: utc(p.DraftAt), ETag: strconv.Itoa(p.Version),
-		Diagnostics: diagnostics(a.plans.Check(who.Tenant, p.Slug+".playbook.yaml", p.Draft)),
-	}
-}
-
-// SaveDraft keeps a text, right or wrong.
-func (a api) SaveDraft(ctx context.Context, who auth.Caller, slug, text, seen string) (out httpapi.Draft, err error) {
-	title := slug
-	if parsed, _ := playbook.Parse(slug+".playbook.yaml", []byte(text)); parsed != nil && parsed.Title.Value != "" {
-		title = parsed.Title.Value
-	}
-	version, err := a.seen(ctx, who, slug, seen)
+	plan, err := a.plans.Published(tenantOf(who.Tenant), b.Slug, 0)
 	if err != nil {
-		return out, err
+		return w
 	}
-	err = a.write(ctx, func(tx *store.Tx) error {
-		p, err := store.SaveDraft(tx, who.Tenant, slug, title, text, who.Name, a.now().UTC(), version)
-		out = a.showDraft(who, p)
-		return err
-	})
-	return out, err
-}
-
-// seen reads the ETag of a draft. "" is good for a playbook without a draft only.
-func (a api) seen(ctx context.Context, who auth.Caller, slug, etag string) (int, error) {
-	if etag != "" {
-		n, err := strconv.Atoi(etag)
-		if err != nil {
-			return 0, httpapi.ErrStale
+	w.Impact = plan.Highest.String()
+	for _, t := range plan.Triggers {
+		word := string(t.Kind)
+		if t.Event != "" {
+			word += " " + t.Event
 		}
-		return n, nil
+		w.Triggers = append(w.Triggers, word)
 	}
-	_, err := a.Draft(ctx, who, slug)
-	switch {
-	case errors.Is(err, fault.NotFound):
-		return 0, nil
-	case err != nil:
-		return 0, err
-	}
-	return 0, httpapi.ErrStale
+	return w
 }
 
-// DeleteDraft throws a draft away.
-func (a api) DeleteDraft(ctx context.Context, who auth.Caller, slug, seen string) error {
-	version, err := strconv.Atoi(seen)
-	if err != nil {
-		return httpapi.ErrStale
-	}
-	return a.write(ctx, func(tx *store.Tx) error { return store.DropDraft(tx, who.Tenant, slug, version) })
-}
-
-// Publish makes a text the published version.
-func (a api) Publish(ctx context.Context, who auth.Caller, slug, text string) (httpapi.PlaybookVersion, error) {
-	v, found, err := a.plans.Publish(ctx, who.Tenant, slug, text, who.Name)
-	if err != nil {
-		return httpapi.PlaybookVersion{}, checkFailed(err)
-	}
-	out := showVersion(v, v.Version)
-	out.Text, out.Findings = v.Source, diagnostics(found)
-	return out, nil
-}
-
-// Unpublish ends it.
-func (a api) Unpublish(ctx context.Context, who auth.Caller, slug string) error {
-	return a.plans.Unpublish(ctx, who.Tenant, slug)
-}
-
-// Check says what is wrong with a text.
-func (a api) Check(_ context.Context, who auth.Caller, text string) ([]httpapi.Diagnostic, error) {
-	file := "playbook.playbook.yaml"
-	if parsed, _ := playbook.Parse(file, []byte(text)); parsed != nil && parsed.ID.Value != "" {
-		file = parsed.ID.Value + ".playbook.yaml"
-	}
-	return diagnostics(a.plans.Check(who.Tenant, file, text)), nil
-}
-
-// Lists tells what lists there are, by name.
-func (a api) Lists(ctx context.Context, who auth.Caller) (out []httpapi.ListInfo, err error) {
-	err = a.read(ctx, func(q *store.Reader) error {
-		list, err := store.Lists(q, who.Tenant, a.now().UTC())
-		for _, l := range list {
-			out = append(out, httpapi.ListInfo{Name: l.Name, Entries: l.Entries})
-		}
-		return err
-	})
-	return out, err
-}
-
-// ListEntries lists what is in one, by value.
-func (a api) ListEntries(ctx context.Context, who auth.Caller, list string, p httpapi.Page) (out httpapi.Found[httpapi.ListEntry], err error) {
-	err = a.read(ctx, func(q *store.Reader) error {
-		page, err := store.ListEntries(q, who.Tenant, list, a.now().UTC(), slice(p))
-		out, err = found(page, err, func(e store.ListEntry) httpapi.ListEntry {
-			return httpapi.ListEntry{Value: e.Value, Note: e.Note, Expires: utc(e.Expires), Added: utc(e.Added), By: e.By}
-		})
-		return err
-	})
-	if err == nil && len(out.Items) == 0 && p.Cursor == "" {
-		err = fmt.Errorf("list %s: %w", list, fault.NotFound)
-	}
-	return out, err
-}
-
-// Import puts entries into a list.
-func (a api) Import(ctx context.Context, who auth.Caller, list string, entries []httpapi.ListEntry, replace bool) (out httpapi.Imported, err error) {
-	err = a.write(ctx, func(tx *store.Tx) error {
-		out = httpapi.Imported{}
-		want := map[string]bool{}
-		for _, e := range entries {
-			want[e.Value] = true
-			added, err := store.PutInList(tx, who.Tenant, list, store.ListEntry{Value: e.Value, Note: e.Note, Added: a.now().UTC(), By: who.Name, Expires: e.Expires})
-			if err != nil {
-				return err
-			}
-			if added {
-				out.Added++
-			} else {
-				out.Kept++
-			}
-		}
-		if !replace {
-			return nil
-		}
-		s := store.Slice{Limit: 1000}
-		for {
-			page, err := store.ListEntries(&tx.Reader, who.Tenant, list, time.Time{}, s)
-			if err != nil {
-				return err
-			}
-			for _, e := range page.Items {
-				if want[e.Value] {
-					continue
-				}
-				if _, err := store.TakeFromList(tx, who.Tenant, list, e.Value); err != nil {
-					return err
-				}
-				out.Removed++
-			}
-			if page.Next == "" {
-				return nil
-			}
-			s.Cursor = page.Next
-		}
-	})
-	if err == nil {
-		err = a.listChanged(ctx, who.Tenant, list)
-	}
-	return out, err
-}
-
-// Remove takes values out and tells how many were there.
-func (a api) Remove(ctx context.Context, who auth.Caller, list string, values []string) (n int, err error) {
-	err = a.write(ctx, func(tx *store.Tx) error {
-		n = 0
-		for _, v := range values {
-			removed, err := store.TakeFromList(tx, who.Tenant, list, v)
-			if err != nil {
-				return err
-			}
-			if removed {
-				n++
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		err = a.listChanged(ctx, who.Tenant, list)
-	}
-	return n, err
-}
-
-// Switches lists what is off now.
-func (a api) Switches(context.Context, auth.Caller) ([]httpapi.Switch, error) {
-	out := []httpapi.Switch{}
-	for _, s := range a.guard.Switches() {
-		scope := "all"
-		if s.Scope != guard.Everything {
-			scope = string(s.Scope) + ":" + s.Name
-		}
-		out = append(out, httpapi.Switch{Scope: scope, By: s.By, Since: utc(s.At), Reason: s.Reason})
-	}
-	return out, nil
-}
-
-// SetSwitch turns one off or on.
-func (a api) SetSwitch(ctx context.Context, who auth.Caller, scope string, off bool, reason string) ([]httpapi.Switch, error) {
-	kind, name := guard.Everything, ""
-	if scope != "all" {
-		for _, k := range guard.Scopes() {
-			if rest, ok := cutScope(scope, string(k)); ok {
-				kind, name = k, rest
-			}
-		}
-		if name == "" {
-			return nil, fmt.Errorf("there is no scope %q: %w", scope, fault.NotFound)
-		}
-	}
-	s := guard.Switch{Tenant: tenantOf(who.Tenant), Scope: kind, Name: name, By: who.Name, Reason: reason, At: a.now().UTC()}
-	err := a.write(ctx, func(tx *store.Tx) error {
-		if off {
-			return store.PutSwitch(tx, s)
-		}
-		return store.DropSwitch(tx, s.Tenant, kind, name)
-	})
-	if err == nil && off {
-		err = a.guard.SwitchOff(s)
-	} else if err == nil {
-		err = a.guard.SwitchOn(s.Tenant, kind, name)
-	}
+// Versions lists the published versions.
+func (a *api) Versions(ctx context.Context, who auth.Caller, slug string) ([]httpapi.PlaybookVersion, error) {
+	b, err := a.stored(ctx, who, slug)
 	if err != nil {
 		return nil, err
 	}
-	a.log.Info("switch set", "scope", scope, "off", off, "by", who.Name, "reason", reason)
-	return a.Switches(ctx, who)
+	list, err := read(ctx, a, func(q *store.Reader) ([]store.PlaybookVersion, error) {
+		return store.PlaybookVersions(q, who.Tenant, slug)
+	})
+	var out []httpapi.PlaybookVersion
+	for _, v := range list {
+		w := wireVersion(v, b.Published)
+		w.Text = ""
+		out = append(out, w)
+	}
+	return out, err
 }
 
-func cutScope(scope, kind string) (string, bool) {
-	if len(scope) > len(kind)+1 && scope[:len(kind)] == kind && scope[len(kind)] == ':' {
-		return scope[len(kind)+1:], true
+func wireVersion(v store.PlaybookVersion, published int) httpapi.PlaybookVersion {
+	return httpapi.PlaybookVersion{
+		Playbook: v.Slug, Version: v.Version, Title: v.Title, Hash: v.Hash, By: v.By, At: v.At, Published: v.Version == published, Text: v.Source,
 	}
-	return "", false
+}
+
+// Version reads one with its text.
+func (a *api) Version(ctx context.Context, who auth.Caller, slug string, n int) (httpapi.PlaybookVersion, error) {
+	b, err := a.stored(ctx, who, slug)
+	if err != nil {
+		return httpapi.PlaybookVersion{}, err
+	}
+	v, err := read(ctx, a, func(q *store.Reader) (store.PlaybookVersion, error) {
+		return store.PlaybookVersionOf(q, who.Tenant, slug, n)
+	})
+	if err != nil {
+		return httpapi.PlaybookVersion{}, err
+	}
+	return wireVersion(v, b.Published), nil
+}
+
+func (a *api) wireDraft(who auth.Caller, b store.Playbook) httpapi.Draft {
+	return httpapi.Draft{
+		Playbook: b.Slug, Text: b.Draft, By: b.DraftBy, At: b.DraftAt, ETag: httpapi.ETag(int64(b.Version)),
+		Diagnostics: wireDiagnostics(a.plans.Check(tenantOf(who.Tenant), fileOf(b.Slug), b.Draft)),
+	}
+}
+
+func fileOf(slug string) string { return slug + ".playbook.yaml" }
+
+func wireDiagnostics(all []playbook.Diagnostic) []httpapi.Diagnostic {
+	out := make([]httpapi.Diagnostic, len(all))
+	for i, d := range all {
+		out[i] = httpapi.Diagnostic{Line: d.Line, Column: d.Column, Severity: string(d.Severity), Code: d.Code, Message: d.Message}
+	}
+	return out
+}
+
+// Draft reads the draft.
+func (a *api) Draft(ctx context.Context, who auth.Caller, slug string) (httpapi.Draft, error) {
+	b, err := a.stored(ctx, who, slug)
+	if err == nil && !b.HasDraft {
+		err = fmt.Errorf("playbook %s has no draft: %w", slug, fault.NotFound)
+	}
+	if err != nil {
+		return httpapi.Draft{}, err
+	}
+	return a.wireDraft(who, b), nil
+}
+
+// SaveDraft keeps a text. The ETag is that of the whole playbook record: a draft
+// that was published meanwhile has changed, too.
+func (a *api) SaveDraft(ctx context.Context, who auth.Caller, slug, text, seen string) (httpapi.Draft, error) {
+	title := slug
+	if p, _ := playbook.Parse(fileOf(slug), []byte(text)); p != nil && p.Title.Value != "" {
+		title = p.Title.Value
+	}
+	n, err := seenVersion(seen)
+	if err != nil {
+		return httpapi.Draft{}, err
+	}
+	var b store.Playbook
+	err = a.db.Write(ctx, func(tx *store.Tx) (err error) {
+		if b, err = store.SaveDraft(tx, who.Tenant, slug, title, text, who.Name, utc(a.now()), n); err != nil {
+			return err
+		}
+		return a.acted(tx, who, "playbook.draft", "playbook:"+slug, nil)
+	})
+	if err != nil {
+		return httpapi.Draft{}, staleOf(err)
+	}
+	return a.wireDraft(who, b), nil
+}
+
+func seenVersion(etag string) (int, error) {
+	if etag == "" {
+		return 0, nil
+	}
+	n, ok := httpapi.ParseETag(etag)
+	if !ok {
+		return 0, httpapi.ErrStale
+	}
+	return int(n), nil
+}
+
+// DeleteDraft throws the draft away.
+func (a *api) DeleteDraft(ctx context.Context, who auth.Caller, slug, seen string) error {
+	n, err := seenVersion(seen)
+	if err != nil {
+		return err
+	}
+	return staleOf(a.db.Write(ctx, func(tx *store.Tx) error {
+		if err := store.DropDraft(tx, who.Tenant, slug, n); err != nil {
+			return err
+		}
+		return a.acted(tx, who, "playbook.draft_dropped", "playbook:"+slug, nil)
+	}))
+}
+
+// Publish makes a text the published version.
+func (a *api) Publish(ctx context.Context, who auth.Caller, slug, text string) (httpapi.PlaybookVersion, error) {
+	var v store.PlaybookVersion
+	var diagnostics []playbook.Diagnostic
+	err := a.audited(ctx, who, "playbook.publish", "playbook:"+slug, nil, func() (err error) {
+		v, diagnostics, err = a.plans.Publish(ctx, who.Tenant, slug, text, who.Name)
+		return err
+	})
+	if err != nil {
+		return httpapi.PlaybookVersion{}, checkFailed(err)
+	}
+	w := wireVersion(v, v.Version)
+	w.Findings = wireDiagnostics(diagnostics)
+	return w, nil
+}
+
+// checkFailed tells a failed check in the words of the API.
+func checkFailed(err error) error {
+	var failed *CheckError
+	if errors.As(err, &failed) {
+		return &httpapi.CheckFailed{Diagnostics: wireDiagnostics(failed.Diagnostics)}
+	}
+	return err
+}
+
+// Unpublish ends it.
+func (a *api) Unpublish(ctx context.Context, who auth.Caller, slug string) error {
+	return a.audited(ctx, who, "playbook.unpublish", "playbook:"+slug, nil, func() error {
+		return a.plans.Unpublish(ctx, who.Tenant, slug)
+	})
+}
+
+// Check says what is wrong with a text.
+func (a *api) Check(_ context.Context, who auth.Caller, text string) ([]httpapi.Diagnostic, error) {
+	file := "playbook"
+	if p, _ := playbook.Parse(file, []byte(text)); p != nil && p.ID.Value != "" && !strings.ContainsAny(p.ID.Value, "/\\") {
+		file = fileOf(p.ID.Value)
+	}
+	return wireDiagnostics(a.plans.Check(tenantOf(who.Tenant), file, text)), nil
 }

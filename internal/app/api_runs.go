@@ -3,15 +3,15 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"strings"
 
 	"riposte/internal/alert"
 	"riposte/internal/auth"
 	"riposte/internal/cases"
+	"riposte/internal/engine"
 	"riposte/internal/expr"
 	"riposte/internal/fault"
-	"riposte/internal/guard"
 	"riposte/internal/httpapi"
 	"riposte/internal/id"
 	"riposte/internal/run"
@@ -19,424 +19,348 @@ import (
 	"riposte/playbook"
 )
 
-// Runs lists runs, the newest first.
-func (a api) Runs(ctx context.Context, who auth.Caller, f httpapi.RunFilter, p httpapi.Page) (httpapi.Found[httpapi.Run], error) {
+// Runs lists runs. The cursor is the ID of the last one.
+func (a *api) Runs(ctx context.Context, who auth.Caller, f httpapi.RunFilter, p httpapi.Page) (httpapi.Found[httpapi.Run], error) {
 	var out httpapi.Found[httpapi.Run]
-	q := store.RunQuery{
-		Tenant: tenantOf(who.Tenant), Status: run.Status(f.Status), Playbook: f.Playbook, Case: f.Case, Alert: f.Alert, Parent: run.ID(f.Parent), Limit: p.Limit + 1,
+	before, err := id.Parse("R", p.Cursor)
+	if err != nil {
+		return out, httpapi.BadCursor()
 	}
-	if p.Cursor != "" {
-		if err := q.Before.UnmarshalText([]byte(p.Cursor)); err != nil {
-			return out, fmt.Errorf("cursor: %w", err)
-		}
-	}
-	list, err := a.db.Journal().List(ctx, q)
+	list, err := a.db.Journal().List(ctx, store.RunQuery{
+		Tenant: tenantOf(who.Tenant), Status: run.Status(f.Status), Playbook: f.Playbook, Case: f.Case, Alert: f.Alert,
+		Parent: run.ID(f.Parent), Before: run.ID(before), Limit: p.Limit + 1,
+	})
 	if err != nil {
 		return out, err
 	}
-	out.Items = []httpapi.Run{}
+	if len(list) > p.Limit {
+		list = list[:p.Limit]
+		out.Next = list[p.Limit-1].Run.String()
+	}
 	for _, s := range list {
-		if len(out.Items) == p.Limit {
-			out.Next = out.Items[len(out.Items)-1].ID
-			break
-		}
-		if f.Code == "" || f.Code == s.Code {
-			out.Items = append(out.Items, showRun(s))
+		if f.Code == "" || s.Code == f.Code {
+			out.Items = append(out.Items, wireRun(s))
 		}
 	}
 	return out, nil
 }
 
-func showRun(s run.Summary) httpapi.Run {
-	r := httpapi.Run{
+func wireRun(s run.Summary) httpapi.Run {
+	w := httpapi.Run{
 		ID: s.Run.String(), Playbook: s.Playbook, Version: s.Version, Status: string(s.Status), Waiting: s.Waiting, Paused: s.Paused,
-		Severity: httpapi.SeverityOf(s.Severity), By: s.By, Case: cases.ID(s.Case).String(), Alert: alert.ID(s.Alert).String(),
-		Parent: s.Parent.String(), From: s.From.String(), Undoes: guard.EntryID(s.Undoes).String(), Started: utc(s.Started), Ended: utc(s.Ended), LastEvent: s.Last,
+		Severity: httpapi.SeverityOf(s.Severity), By: s.By, Case: caseRef(s.Case), Alert: alertRef(s.Alert), Parent: s.Parent.String(),
+		From: s.From.String(), Undoes: entryRef(s.Undoes), Started: s.Started, Ended: s.Ended, LastEvent: (s.Last+1)*eventsPerRecord - 1,
 	}
 	if s.Code != "" {
-		r.Error = &httpapi.RunError{Code: s.Code, Message: s.Message, Step: s.Step}
+		w.Error = &httpapi.RunError{Code: s.Code, Message: s.Message, Step: s.Step}
 	}
-	return r
+	return w
 }
 
-func showStep(v run.StepView) httpapi.Step {
-	s := httpapi.Step{
+func wireStep(v run.StepView) httpapi.Step {
+	w := httpapi.Step{
 		Path: v.Path, Step: v.Step, Verb: v.Verb, Line: v.Line, Status: string(v.Status), Action: v.Action, Connection: v.Connection,
-		Attempts: v.Attempts, Started: utc(v.Started), Ended: utc(v.Ended), Taken: v.Taken, Handled: v.Handled, By: v.By,
-		Answer: v.Answer, Child: v.Child.String(), Inputs: v.Inputs, Output: v.Output,
+		Attempts: v.Attempts, Started: v.Started, Ended: v.Ended, Taken: v.Taken, Handled: v.Handled, By: v.By, Answer: v.Answer,
+		Child: v.Child.String(), Inputs: v.Inputs, Output: v.Output,
 	}
 	if v.Error != nil {
-		s.Error = &httpapi.RunError{Code: v.Error.Code, Message: v.Error.Message, Step: v.Error.Step}
+		w.Error = &httpapi.RunError{Code: v.Error.Code, Message: v.Error.Message, Step: v.Error.Step}
 	}
-	return s
+	return w
 }
 
 // Run reads one with its steps.
-func (a api) Run(ctx context.Context, who auth.Caller, n int64) (httpapi.Run, error) {
+func (a *api) Run(ctx context.Context, who auth.Caller, n int64) (httpapi.Run, error) {
 	v, err := a.engine.Get(ctx, run.ID(n))
+	if err == nil {
+		err = foreign(v.Tenant, who, run.ID(n))
+	}
 	if err != nil {
 		return httpapi.Run{}, err
 	}
-	if v.Tenant != "" && v.Tenant != tenantOf(who.Tenant) {
-		return httpapi.Run{}, fmt.Errorf("run %s: %w", run.ID(n), fault.NotFound)
-	}
-	r := showRun(v.Summary)
-	if v.Outputs != nil {
-		r.Outputs = plainJSON(v.Outputs)
-	}
-	r.Steps = []httpapi.Step{}
+	w := wireRun(v.Summary)
 	for _, s := range v.Steps {
-		r.Steps = append(r.Steps, showStep(s))
+		w.Steps = append(w.Steps, wireStep(s))
 	}
-	return r, nil
+	if len(v.Outputs) > 0 {
+		if w.Outputs, err = expr.EncodeJSON(v.Outputs); err != nil {
+			return w, err
+		}
+	}
+	w.Inputs, err = a.inputsOf(ctx, run.ID(n))
+	return w, err
 }
 
-// own tells whether a run is one of the caller's tenant.
-func (a api) own(ctx context.Context, who auth.Caller, n int64) error {
+// foreign makes a record of another tenant one that is not there.
+func foreign(tenant string, who auth.Caller, what fmt.Stringer) error {
+	if tenantOf(tenant) != tenantOf(who.Tenant) {
+		return fmt.Errorf("there is no %s: %w", what, fault.NotFound)
+	}
+	return nil
+}
+
+func (a *api) inputsOf(ctx context.Context, n run.ID) (json.RawMessage, error) {
+	events, err := a.engine.History(ctx, n)
+	if err != nil || len(events) == 0 || events[0].Start == nil {
+		return nil, err
+	}
+	return events[0].Start.Inputs, nil
+}
+
+// summary finds a run of the caller's tenant.
+func (a *api) summary(ctx context.Context, who auth.Caller, n int64) (run.Summary, error) {
 	s, ok, err := a.engine.Summary(ctx, run.ID(n))
-	if err == nil && (!ok || s.Tenant != "" && s.Tenant != tenantOf(who.Tenant)) {
-		err = fmt.Errorf("run %s: %w", run.ID(n), fault.NotFound)
+	if err == nil && !ok {
+		err = fmt.Errorf("there is no %s: %w", run.ID(n), fault.NotFound)
 	}
-	return err
+	if err == nil {
+		err = foreign(s.Tenant, who, run.ID(n))
+	}
+	return s, err
 }
 
-// Start starts a run and returns when that is on disk.
-func (a api) Start(ctx context.Context, who auth.Caller, n httpapi.NewRun, key string) (httpapi.Run, error) {
-	plan, err := a.planFor(ctx, who, n)
+// Start starts a run by hand.
+func (a *api) Start(ctx context.Context, who auth.Caller, n httpapi.NewRun, key string) (httpapi.Run, error) {
+	plan, err := a.planOf(ctx, who, n)
 	if err != nil {
 		return httpapi.Run{}, err
 	}
-	s := run.Start{
-		Tenant: tenantOf(who.Tenant), Playbook: plan.ID, Version: plan.Version, Plan: plan.Hash, AlertID: n.AlertID, CaseID: n.CaseID, By: who.Name,
-	}
-	given := n.Inputs
-	if err := a.objects(ctx, who, n, plan, &s, &given); err != nil {
-		return httpapi.Run{}, err
-	}
-	filled, err := plan.FillInputs(given)
+	manual, err := manualOf(plan, who)
 	if err != nil {
 		return httpapi.Run{}, err
 	}
-	if s.Inputs, err = expr.EncodeJSON(filled); err != nil {
-		return httpapi.Run{}, err
-	}
-	if key != "" {
-		key = "api:" + who.Name + ":" + key
-	}
-	started, err := a.engine.Start(ctx, s, key)
+	s := run.Start{Tenant: tenantOf(who.Tenant), Playbook: plan.ID, Version: plan.Version, Plan: plan.Hash, By: who.Name, AlertID: n.AlertID, CaseID: n.CaseID}
+	o, err := a.objects(ctx, who, &s)
 	if err != nil {
 		return httpapi.Run{}, err
 	}
-	return a.Run(ctx, who, int64(started))
+	given, err := run.FromTrigger(plan, manual, o, utc(a.now()))
+	if err != nil {
+		return httpapi.Run{}, err
+	}
+	for name, v := range n.Inputs {
+		given[name] = expr.Normalize(v)
+	}
+	if given, err = plan.FillInputs(given); err != nil {
+		return httpapi.Run{}, err
+	}
+	if s.Inputs, err = expr.EncodeJSON(given); err != nil {
+		return httpapi.Run{}, err
+	}
+	s.Available = a.plans.Available(s.Tenant, plan)
+	var started run.ID
+	err = a.audited(ctx, who, "run.start", "playbook:"+plan.ID, map[string]any{"version": plan.Version}, func() (err error) {
+		started, err = a.engine.Start(ctx, s, key)
+		return err
+	})
+	if err != nil {
+		return httpapi.Run{}, err
+	}
+	sum, err := a.summary(ctx, who, int64(started))
+	return wireRun(sum), err
 }
 
-// planFor finds the plan that is to be run.
-func (a api) planFor(ctx context.Context, who auth.Caller, n httpapi.NewRun) (*playbook.Plan, error) {
+func (a *api) planOf(ctx context.Context, who auth.Caller, n httpapi.NewRun) (*playbook.Plan, error) {
 	if !n.Draft {
-		return a.plans.Published(who.Tenant, n.Playbook, n.Version)
+		return a.plans.Published(tenantOf(who.Tenant), n.Playbook, n.Version)
 	}
 	d, err := a.Draft(ctx, who, n.Playbook)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := a.plans.Draft(ctx, who.Tenant, n.Playbook, d.Text)
+	plan, err := a.plans.Draft(ctx, tenantOf(who.Tenant), n.Playbook, d.Text)
 	return plan, checkFailed(err)
 }
 
-// objects puts the alert and the case of a run into its start, and fills inputs
-// that were not given from them, by the trigger for such an object or by name.
-func (a api) objects(ctx context.Context, who auth.Caller, n httpapi.NewRun, plan *playbook.Plan, s *run.Start, given *map[string]any) error {
-	var o run.Object
-	err := a.read(ctx, func(q *store.Reader) error {
-		if n.AlertID != 0 {
-			al, err := store.Alert(q, who.Tenant, alert.ID(n.AlertID))
-			if err != nil {
-				return err
-			}
-			s.Severity = al.Severity
-			o.Alert = al.Object()
-			s.Alert = plainJSON(o.Alert)
+// manualOf finds the trigger by which a person may start a playbook.
+func manualOf(p *playbook.Plan, who auth.Caller) (*playbook.Trigger, error) {
+	roles := []string{}
+	for i := range p.Triggers {
+		t := &p.Triggers[i]
+		if t.Kind != playbook.OnManual {
+			continue
 		}
-		if n.CaseID != 0 {
-			raw, err := caseObject(q, who.Tenant, cases.ID(n.CaseID))
+		if len(t.Roles) == 0 {
+			return t, nil
+		}
+		for _, r := range t.Roles {
+			if who.Is("role:" + strings.TrimPrefix(r, "role:")) {
+				return t, nil
+			}
+		}
+		roles = append(roles, t.Roles...)
+	}
+	if len(roles) > 0 {
+		return nil, fmt.Errorf("start %s: it is for the roles %s: %w", p.ID, strings.Join(roles, ", "), fault.Denied)
+	}
+	return nil, fmt.Errorf("start %s: it has no manual trigger, so people cannot start it: %w", p.ID, fault.Conflict)
+}
+
+// objects reads the alert and the case that a run is started on. The case of an
+// alert is the case of the run.
+func (a *api) objects(ctx context.Context, who auth.Caller, s *run.Start) (o run.Object, err error) {
+	err = a.db.Read(ctx, func(q *store.Reader) error {
+		if s.AlertID != 0 {
+			rec, err := store.Alert(q, who.Tenant, alert.ID(s.AlertID))
 			if err != nil {
 				return err
 			}
-			s.Case = raw
-			o.Case, err = expr.DecodeJSON(raw)
+			object := rec.Object()
+			o.Alert, s.Severity = object, rec.Severity
+			if s.Alert, err = expr.EncodeJSON(object); err != nil {
+				return err
+			}
+			if s.CaseID == 0 {
+				in, err := store.CasesOfAlert(q, rec.ID)
+				if err != nil {
+					return err
+				}
+				if len(in) > 0 {
+					s.CaseID = int64(in[len(in)-1])
+				}
+			}
+		}
+		if s.CaseID == 0 {
+			return nil
+		}
+		c, err := store.Case(q, who.Tenant, cases.ID(s.CaseID))
+		if err != nil {
 			return err
 		}
-		return nil
-	})
-	if err != nil || o.Alert == nil && o.Case == nil {
-		return err
-	}
-	t := &playbook.Trigger{Kind: playbook.OnCase}
-	if o.Alert != nil {
-		t.Kind = playbook.OnAlert
-	}
-	for i := range plan.Triggers {
-		if plan.Triggers[i].Kind == t.Kind {
-			t = &plan.Triggers[i]
-			break
+		s.Severity = max(s.Severity, c.Severity)
+		if s.Case, err = caseObject(q, tenantOf(who.Tenant), c.ID); err != nil {
+			return err
 		}
-	}
-	filled, err := run.FromTrigger(plan, t, o, a.now().UTC())
-	if err != nil {
+		o.Case, err = expr.DecodeJSON(s.Case)
 		return err
-	}
-	for k, v := range *given {
-		filled[k] = v
-	}
-	*given = filled
-	return nil
+	})
+	return o, err
 }
 
-// Retry starts a new run that takes over the results of a failed one.
-func (a api) Retry(ctx context.Context, who auth.Caller, n int64, _ string) (httpapi.Run, error) {
-	if err := a.own(ctx, who, n); err != nil {
+// Retry starts a new run from a failed one. A run is retried once, whatever the
+// key.
+func (a *api) Retry(ctx context.Context, who auth.Caller, n int64, _ string) (httpapi.Run, error) {
+	if _, err := a.summary(ctx, who, n); err != nil {
 		return httpapi.Run{}, err
 	}
-	again, err := a.engine.Retry(ctx, run.ID(n), who.Name)
+	var next run.ID
+	err := a.audited(ctx, who, "run.retry", run.ID(n).String(), nil, func() (err error) {
+		next, err = a.engine.Retry(ctx, run.ID(n), who.Name)
+		return err
+	})
 	if err != nil {
 		return httpapi.Run{}, err
 	}
-	return a.Run(ctx, who, int64(again))
+	s, err := a.summary(ctx, who, int64(next))
+	return wireRun(s), err
 }
 
-// RetryAll retries every failed run that the filter names.
-func (a api) RetryAll(ctx context.Context, who auth.Caller, f httpapi.RetryFilter) (httpapi.Retried, error) {
-	done, err := a.engine.RetryAll(ctx, run.Filter{Tenant: tenantOf(who.Tenant), Playbook: f.Playbook, Code: f.Code, Step: f.Step, Message: f.Message}, who.Name)
-	out := httpapi.Retried{Started: []string{}, Skipped: done.Skipped + len(done.Errors)}
-	for _, r := range done.Started {
-		out.Started = append(out.Started, r.String())
+// RetryAll retries all that failed for one reason.
+func (a *api) RetryAll(ctx context.Context, who auth.Caller, f httpapi.RetryFilter) (httpapi.Retried, error) {
+	var done engine.Retried
+	err := a.audited(ctx, who, "run.retry_all", "", map[string]any{"filter": f}, func() (err error) {
+		done, err = a.engine.RetryAll(ctx, run.Filter{
+			Tenant: tenantOf(who.Tenant), Playbook: f.Playbook, Code: f.Code, Step: f.Step, Message: f.Message,
+		}, who.Name)
+		return err
+	})
+	out := httpapi.Retried{Skipped: done.Skipped + len(done.Errors)}
+	for _, n := range done.Started {
+		out.Started = append(out.Started, n.String())
+	}
+	for _, err := range done.Errors {
+		a.log.Warn("run not retried", "error", err)
 	}
 	return out, err
 }
 
-// Cancel, Pause and Resume tell a run what a person wants.
-func (a api) Cancel(ctx context.Context, who auth.Caller, n int64, reason string) error {
-	if err := a.own(ctx, who, n); err != nil {
+// control does something to a run of the caller's tenant.
+func (a *api) control(ctx context.Context, who auth.Caller, act string, n int64, reason string, do func(context.Context, run.ID, string, string) error) error {
+	if _, err := a.summary(ctx, who, n); err != nil {
 		return err
 	}
-	return a.engine.Cancel(ctx, run.ID(n), who.Name, reason)
+	detail := map[string]any{}
+	if reason != "" {
+		detail["reason"] = reason
+	}
+	return a.audited(ctx, who, act, run.ID(n).String(), detail, func() error { return do(ctx, run.ID(n), who.Name, reason) })
 }
 
-// Pause is told beside Cancel.
-func (a api) Pause(ctx context.Context, who auth.Caller, n int64, reason string) error {
-	if err := a.own(ctx, who, n); err != nil {
-		return err
-	}
-	return a.engine.Pause(ctx, run.ID(n), who.Name, reason)
+// Cancel ends a run.
+func (a *api) Cancel(ctx context.Context, who auth.Caller, n int64, reason string) error {
+	return a.control(ctx, who, "run.cancel", n, reason, a.engine.Cancel)
 }
 
-// Resume is told beside Cancel.
-func (a api) Resume(ctx context.Context, who auth.Caller, n int64, reason string) error {
-	if err := a.own(ctx, who, n); err != nil {
-		return err
+// Pause pauses a run.
+func (a *api) Pause(ctx context.Context, who auth.Caller, n int64, reason string) error {
+	return a.control(ctx, who, "run.pause", n, reason, a.engine.Pause)
+}
+
+// Resume lets a run go on.
+func (a *api) Resume(ctx context.Context, who auth.Caller, n int64, reason string) error {
+	return a.control(ctx, who, "run.resume", n, reason, a.engine.Resume)
+}
+
+// Watch sends what happens to a run.
+func (a *api) Watch(ctx context.Context, who auth.Caller, n, after int64) (<-chan httpapi.RunEvent, error) {
+	if _, err := a.summary(ctx, who, n); err != nil {
+		return nil, err
 	}
-	return a.engine.Resume(ctx, run.ID(n), who.Name, reason)
+	events := make(chan httpapi.RunEvent, 16)
+	w := &watcher{ctx: ctx, to: events, after: after}
+	a.running.Go(func() {
+		defer close(events)
+		// The record that after lies in is read again: a part of it may be new.
+		err := a.engine.Watch(ctx, run.ID(n), after/eventsPerRecord-1, w.update)
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("run not watched to its end", "run_id", run.ID(n).String(), "error", err)
+		}
+	})
+	return events, nil
 }
 
 // eventsPerRecord is how many numbers a record of the journal has for the events
 // that watchers get of it: its place times this, and counted on.
 const eventsPerRecord = 1 << 12
 
-// Watch sends what happens to a run.
-func (a api) Watch(ctx context.Context, who auth.Caller, n, after int64) (<-chan httpapi.RunEvent, error) {
-	if err := a.own(ctx, who, n); err != nil {
-		return nil, err
-	}
-	out := make(chan httpapi.RunEvent, 64)
-	w := watching{after: after, send: func(e httpapi.RunEvent) error {
-		select {
-		case out <- e:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}}
-	// The record that after lies in is read again: a part of it may be new.
-	from := after/eventsPerRecord - 1
-	a.running.Go(func() {
-		defer close(out)
-		err := a.engine.Watch(ctx, run.ID(n), from, w.update)
-		if err != nil && !errors.Is(err, context.Canceled) {
-			a.log.Warn("watching a run ended", "run_id", run.ID(n).String(), "error", err)
-		}
-	})
-	return out, nil
-}
-
-// watching turns the engine's updates into events with rising numbers.
-type watching struct {
+// watcher turns updates into events with rising numbers.
+type watcher struct {
+	ctx   context.Context
+	to    chan<- httpapi.RunEvent
 	after int64
-	last  run.Status
-	send  func(httpapi.RunEvent) error
+	last  string // what the run was last told to be
 }
 
-func (w *watching) update(u engineUpdate) error {
+func (w *watcher) update(u engine.Update) error {
 	n := u.Seq * eventsPerRecord
-	tell := func(e httpapi.RunEvent) error {
-		n++
-		if n <= w.after {
-			return nil
-		}
-		e.N = n
-		return w.send(e)
-	}
 	for _, s := range u.Steps {
-		step := showStep(s)
-		if err := tell(httpapi.RunEvent{Kind: httpapi.EventStep, Step: &step}); err != nil {
+		step := wireStep(s)
+		n++
+		if err := w.send(httpapi.RunEvent{N: n, Kind: httpapi.EventStep, Step: &step}); err != nil {
 			return err
 		}
 	}
-	if u.Summary.Status == w.last && !u.Summary.Status.Final() {
+	r := wireRun(u.Summary)
+	now := fmt.Sprint(r.Status, r.Waiting, r.Paused, r.Case)
+	if now == w.last && !u.Summary.Status.Final() {
 		return nil
 	}
-	w.last = u.Summary.Status
-	r := showRun(u.Summary)
+	w.last = now
 	kind := httpapi.EventRun
 	if u.Summary.Status.Final() {
 		kind = httpapi.EventEnd
 	}
-	return tell(httpapi.RunEvent{Kind: kind, Run: &r})
+	return w.send(httpapi.RunEvent{N: n + 1, Kind: kind, Run: &r})
 }
 
-// Approvals lists questions, those that wait longest first.
-func (a api) Approvals(ctx context.Context, who auth.Caller, f httpapi.ApprovalFilter, p httpapi.Page) (out httpapi.Found[httpapi.Approval], err error) {
-	err = a.read(ctx, func(q *store.Reader) error {
-		page, err := store.ListQuestions(q, who.Tenant, store.QuestionFilter{State: store.QuestionState(f.State), Run: run.ID(f.Run), Case: f.Case}, slice(p))
-		out, err = found(page, err, func(x store.Question) httpapi.Approval { return showQuestion(x, who) })
-		return err
-	})
-	if f.Mine {
-		mine := out.Items[:0]
-		for _, x := range out.Items {
-			if x.Mine {
-				mine = append(mine, x)
-			}
-		}
-		out.Items = mine
-	}
-	return out, err
-}
-
-func showQuestion(x store.Question, who auth.Caller) httpapi.Approval {
-	s := httpapi.Approval{
-		ID: id.Format("AP", x.ID), Kind: string(x.Kind), State: string(x.State), Title: x.Title, Text: x.Text, Asked: utc(x.Asked), Until: utc(x.Until), Veto: x.Veto,
-		Options: x.Options, Form: x.Form, Default: x.Default, Action: x.Action, Connection: x.Connection, Inputs: x.Inputs, Undo: x.Undo, Rule: x.Rule, Hash: x.Hash,
-		Run: x.Run.String(), Playbook: x.Playbook, By: x.By, Case: cases.ID(x.Case).String(), Alert: alert.ID(x.Alert).String(), Severity: httpapi.SeverityOf(x.Severity),
-		Asks: []httpapi.Quorum{}, Result: resultOf(x),
-	}
-	for _, q := range x.Asks {
-		s.Asks = append(s.Asks, httpapi.Quorum{People: q.People, Need: max(q.Need, 1), Source: q.Source})
-	}
-	for _, t := range x.Targets {
-		s.Targets = append(s.Targets, httpapi.Target{Kind: string(t.Kind), Value: t.Value})
-	}
-	for _, g := range x.Answers {
-		given := httpapi.GivenAnswer{By: g.By, At: utc(g.At), Value: g.Value, Note: g.Note}
-		if x.Kind != run.ForAnswer {
-			yes := g.Yes
-			given.Yes = &yes
-		}
-		s.Answers = append(s.Answers, given)
-	}
-	_, err := guard.Eligible(x.Question, x.By, answers(x), voter(who))
-	s.Mine = err == nil && x.State == store.QuestionOpen
-	return s
-}
-
-func answers(x store.Question) []run.Answer {
-	out := make([]run.Answer, len(x.Answers))
-	for i, g := range x.Answers {
-		out[i] = g.Answer
-	}
-	return out
-}
-
-func voter(who auth.Caller) guard.Voter { return guard.Voter{Name: who.Name, Is: who.IsAny} }
-
-// resultOf says how a question ended.
-func resultOf(x store.Question) string {
-	if x.State == store.QuestionOpen {
-		return ""
-	}
-	given := answers(x)
-	switch {
-	case len(given) > 0 && x.Kind == run.ForAnswer:
-		return "answered"
-	case len(given) > 0:
-		if _, done, yes := guard.Tally(x.Question, given); done {
-			if yes {
-				return "approved"
-			}
-			return "denied"
-		}
-	}
-	if !x.Until.IsZero() && !x.Ended.Before(x.Until) {
-		return "expired"
-	}
-	return "withdrawn"
-}
-
-// Approval reads one with everything.
-func (a api) Approval(ctx context.Context, who auth.Caller, n int64) (out httpapi.Approval, err error) {
-	err = a.read(ctx, func(q *store.Reader) error {
-		x, err := store.QuestionOf(q, who.Tenant, n)
-		out = showQuestion(x, who)
-		return err
-	})
-	return out, err
-}
-
-// Answer answers one and returns when that is on disk.
-func (a api) Answer(ctx context.Context, who auth.Caller, n int64, in httpapi.Answer) error {
-	var x store.Question
-	err := a.read(ctx, func(q *store.Reader) (err error) {
-		x, err = store.QuestionOf(q, who.Tenant, n)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	name := id.Format("AP", n)
-	switch {
-	case x.State != store.QuestionOpen:
-		return fmt.Errorf("%s is closed: %w", name, fault.Conflict)
-	case in.Hash != "" && in.Hash != x.Hash:
-		return fmt.Errorf("%s asks for something else by now; look at it again: %w", name, fault.Conflict)
-	}
-	quorums, err := guard.Eligible(x.Question, x.By, answers(x), voter(who))
-	if err != nil {
-		return err
-	}
-	ans := run.Answer{By: who.Name, Yes: in.Yes, Value: in.Value, Quorums: quorums, Note: in.Note}
-	if err := fitAnswer(x.Question, &ans, name); err != nil {
-		return err
-	}
-	return a.engine.Answer(ctx, x.Run, x.Act, x.N, ans)
-}
-
-// fitAnswer holds an answer against what the question allows.
-func fitAnswer(q run.Question, ans *run.Answer, name string) error {
-	if q.Kind == run.ForApproval {
+func (w *watcher) send(e httpapi.RunEvent) error {
+	if e.N <= w.after {
 		return nil
 	}
-	if q.Kind == run.ForOutcome {
-		if len(ans.Value) == 0 {
-			return nil
-		}
-		var word string
-		if json.Unmarshal(ans.Value, &word) != nil || word != "done" && word != "not_done" {
-			return fmt.Errorf("%s wants done or not_done: %w", name, fault.Invalid)
-		}
-		ans.Yes, ans.Value = word == "done", nil
+	select {
+	case w.to <- e:
 		return nil
+	case <-w.ctx.Done():
+		return w.ctx.Err()
 	}
-	if len(ans.Value) == 0 {
-		return fmt.Errorf("%s is a question; answer it with a value: %w", name, fault.Invalid)
-	}
-	return fitValue(q, ans.Value, name)
 }

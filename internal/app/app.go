@@ -2,149 +2,239 @@ package app
 
 import (
 	"context"
-	"crypto/subtle"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
-	"riposte/internal/auth"
 	"riposte/internal/fault"
 	"riposte/internal/httpapi"
 )
 
-// App is a server with everything that belongs to it.
-type App struct {
-	core     *core
-	listener net.Listener
-	server   *http.Server
-	stop     chan struct{}
-	password string
-}
-
-// Options are what a program gives beside its configuration.
+// Options are what a program says that starts an App.
 type Options struct {
 	Version string
 	Page    http.Handler // everything that is not below /api/; nil: nothing
 	Log     *slog.Logger // nil: nothing is logged
 }
 
-// New makes every part and begins to listen; nothing works before Run.
+// App is the program at work.
+type App struct {
+	cfg    Config
+	log    *slog.Logger
+	core   *core
+	api    *api
+	server *http.Server
+	listen net.Listener
+	secure bool
+	first  firstPerson
+
+	ready   chan struct{}
+	cancel  context.CancelFunc
+	mu      sync.Mutex
+	stop    chan struct{} // closed when live events must end
+	stopped chan struct{} // closed when Run has returned
+	running bool
+	closed  bool
+}
+
+// The limits of HTTP. What a client does slowly costs it its connection and
+// nobody else anything.
+const (
+	headerTimeout = 10 * time.Second
+	readTimeout   = 2 * time.Minute
+	writeTimeout  = 2 * time.Minute // live events lift it for themselves
+	idleTimeout   = 2 * time.Minute
+	drainTimeout  = 10 * time.Second
+)
+
+// New opens everything and listens. Nothing is answered and nothing runs before
+// Run is called; Stop undoes New.
 func New(ctx context.Context, cfg Config, opt Options) (*App, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &App{stop: make(chan struct{})}
-	c, password, err := openCore(ctx, cfg, opt.Log)
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	a := &App{cfg: cfg, log: opt.Log, ready: make(chan struct{}), stop: make(chan struct{}), stopped: make(chan struct{})}
+	certificate, err := cfg.TLS.load()
 	if err != nil {
 		return nil, err
 	}
-	a.core, a.password = c, password
-	sources, err := c.ingestHandler()
-	if err == nil {
-		a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	a.secure = certificate != nil || strings.HasPrefix(cfg.URL, "https://")
+	// The port is taken first: a second server must not touch the first one's data.
+	if a.listen, err = net.Listen("tcp", cfg.Listen); err != nil { //nolint:noctx // it does not wait
+		return nil, fmt.Errorf("listen on %s: %w; choose another address with --listen", cfg.Listen, cause(err))
 	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen on %s: %w", cfg.Listen, err), c.close())
+	if certificate != nil {
+		a.listen = tls.NewListener(a.listen, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, Certificates: []tls.Certificate{*certificate}})
 	}
-	x := api{c}
-	a.server = &http.Server{
-		Handler: (&httpapi.Server{
-			Identity: x, Tokens: x, Alerts: x, Cases: x, Runs: x, Approvals: x, Playbooks: x, Ledger: x, Lists: x, Connections: x, Switches: x,
-			Ingest: sources, Hooks: c.hookHandler(), Page: opt.Page, Health: c.db.Healthy, Version: opt.Version, Secure: cfg.TLS.Certificate != "", Log: opt.Log,
-		}).Handler(a.stop),
-		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(opt.Log.Handler(), slog.LevelDebug),
+	if err := a.open(ctx, opt); err != nil {
+		return nil, errors.Join(err, a.listen.Close())
 	}
 	return a, nil
 }
 
-// FirstPassword is the password of the administrator that this start made, ""
-// where there was somebody already. It is told once and kept nowhere.
-func (a *App) FirstPassword() (name, password string) { return firstAdmin, a.password }
+// cause is what an error of the network comes down to.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+func (a *App) open(ctx context.Context, opt Options) (err error) {
+	if a.core, a.first, err = openCore(ctx, a.cfg, a.log); err != nil {
+		return err
+	}
+	a.api = &api{core: a.core}
+	intake, err := a.api.ingestHandler()
+	if err != nil {
+		return errors.Join(err, a.core.close())
+	}
+	routes := &httpapi.Server{
+		Identity: a.api, Tokens: a.api, Alerts: a.api, Cases: a.api, Runs: a.api, Approvals: a.api, Playbooks: a.api, Ledger: a.api,
+		Lists: a.api, Connections: a.api, Switches: a.api, Ingest: intake, Hooks: a.core.hookHandler(), Page: opt.Page, Health: a.core.db.Healthy,
+		Version: opt.Version, Secure: a.secure, Log: a.log,
+	}
+	a.server = &http.Server{
+		Handler: routes.Handler(a.stop), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// load reads the certificate; nil: none is configured.
+func (t TLS) load() (*tls.Certificate, error) {
+	if t.Certificate == "" {
+		return nil, nil
+	}
+	c, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w: %w", err, fault.Invalid)
+	}
+	return &c, nil
+}
+
+// URL is where the server answers.
+func (a *App) URL() string {
+	scheme := "http"
+	if a.cfg.TLS.Certificate != "" {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(a.listen.Addr().String())
+	if err != nil {
+		return scheme + "://" + a.listen.Addr().String()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
 
 // Addr is the address that the server listens on.
-func (a *App) Addr() string { return a.listener.Addr().String() }
+func (a *App) Addr() string { return a.listen.Addr().String() }
 
-// Ready is closed when everything that was under way is at work again.
-func (a *App) Ready() <-chan struct{} { return a.core.engine.Ready() }
+// FirstPassword is the name and password of the administrator that this start
+// made, "" where there was somebody already. It is told once and kept nowhere.
+func (a *App) FirstPassword() (name, password string) { return a.first.name, a.first.password }
 
-// Run works until ctx ends, and then until everything is on disk.
+// Ready is closed when requests are answered and what was under way is at work
+// again.
+func (a *App) Ready() <-chan struct{} { return a.ready }
+
+// Run works until ctx ends or Stop is called, and returns when everything known
+// is on disk. It is called once.
 func (a *App) Run(ctx context.Context) error {
-	work, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var wg sync.WaitGroup
-	failed := make(chan error, 1)
-	wg.Go(func() {
-		err := a.serve()
-		if !errors.Is(err, http.ErrServerClosed) {
-			failed <- err
-			cancel()
+	if err := a.begin(cancel); err != nil {
+		return err
+	}
+	defer close(a.stopped)
+	if !loopback(a.listen.Addr()) && !a.secure {
+		a.log.Warn("answering without tls on an address that others reach", "address", a.listen.Addr().String())
+	}
+	// Runs outlive the last request: who was told that a run has started may rely
+	// on it.
+	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer endWork()
+	var served, worked error
+	var running sync.WaitGroup
+	running.Go(func() {
+		defer cancel()
+		worked = a.core.run(work)
+	})
+	running.Go(func() {
+		defer cancel()
+		if served = a.server.Serve(a.listen); errors.Is(served, http.ErrServerClosed) {
+			served = nil
 		}
 	})
-	context.AfterFunc(work, func() { a.hangUp() })
-	err := a.core.run(work)
-	cancel()
-	wg.Wait()
 	select {
-	case e := <-failed:
-		err = errors.Join(e, err)
-	default:
+	case <-a.core.engine.Ready():
+		a.log.Info("ready", "url", a.URL())
+		close(a.ready)
+	case <-ctx.Done():
 	}
-	return errors.Join(err, a.core.close())
+	<-ctx.Done()
+	drained := a.drain()
+	endWork()
+	running.Wait()
+	return errors.Join(served, worked, drained, a.core.close())
 }
 
-func (a *App) serve() error {
-	if tls := a.core.cfg.TLS; tls.Certificate != "" {
-		return a.server.ServeTLS(a.listener, tls.Certificate, tls.Key)
+// begin makes Run happen once, and not after Stop.
+func (a *App) begin(cancel context.CancelFunc) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.running || a.closed {
+		return fmt.Errorf("run: it was run or stopped before: %w", fault.Conflict)
 	}
-	return a.server.Serve(a.listener)
+	a.running, a.cancel = true, cancel
+	return nil
 }
 
-// hangUp lets requests under way end and takes no new ones.
-func (a *App) hangUp() {
+// drain lets requests end.
+func (a *App) drain() error {
 	close(a.stop)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
-	if err := a.server.Shutdown(ctx); err != nil {
-		a.server.Close()
+	err := a.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		a.log.Warn("requests cut off", "after_seconds", drainTimeout.Seconds())
+		err = a.server.Close()
 	}
+	return err
 }
 
-// ingestHandler lets a source in by its token and hands its events on.
-func (c *core) ingestHandler() (http.Handler, error) {
-	hashes := map[string]string{}
-	for name, s := range c.cfg.Sources {
-		if s.Type != "webhook" {
-			continue
-		}
-		hash := s.TokenHash
-		if s.TokenFile != "" {
-			raw, err := os.ReadFile(s.TokenFile)
-			if err != nil {
-				return nil, fmt.Errorf("token of source %s: %w", name, err)
-			}
-			hash = auth.HashSecret(strings.TrimSpace(string(raw)))
-		}
-		if hash == "" {
-			return nil, fmt.Errorf("source %s has neither token_file nor token_hash: %w", name, fault.Invalid)
-		}
-		hashes[name] = hash
+// Stop ends Run and waits for it. An App that never ran is closed.
+func (a *App) Stop() error {
+	a.mu.Lock()
+	if a.running {
+		cancel := a.cancel
+		a.mu.Unlock()
+		cancel()
+		<-a.stopped
+		return nil
 	}
-	c.webhook.Problem = httpapi.SenderError
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := strings.TrimPrefix(r.URL.Path, httpapi.IngestPath)
-		sent, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		want, known := hashes[name]
-		got := auth.HashSecret(sent)
-		if subtle.ConstantTimeCompare([]byte(got), []byte(want)) != 1 || !known || sent == "" {
-			httpapi.RefuseSender(w, r)
-			return
-		}
-		c.webhook.Serve(w, r, c.sources[name])
-	}), nil
+	defer a.mu.Unlock()
+	if a.closed {
+		return nil
+	}
+	a.closed = true
+	return errors.Join(a.listen.Close(), a.core.close())
+}
+
+// loopback tells an address that only this machine reaches.
+func loopback(addr net.Addr) bool {
+	t, ok := addr.(*net.TCPAddr)
+	return ok && t.IP.IsLoopback()
 }

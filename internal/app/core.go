@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -56,9 +55,10 @@ type core struct {
 // openCore makes every part and hands each what it needs of the others. Nothing
 // works yet when it returns; close undoes it.
 //
-// password is that of the administrator that a first start makes, "" otherwise.
-func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, password string, err error) {
-	c = &core{cfg: cfg, log: log, now: time.Now, hashing: make(chan struct{}, hashing)}
+// name and password are those of the administrator that a first start makes, ""
+// otherwise.
+func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, first firstPerson, err error) {
+	c = &core{cfg: cfg, log: log, now: time.Now, hashing: make(chan struct{}, hashesAtOnce)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())
@@ -66,34 +66,34 @@ func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, passw
 		}
 	}()
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return c, "", fmt.Errorf("make the data folder: %w", err)
+		return c, first, fmt.Errorf("make the data folder: %w", err)
 	}
 	if c.db, err = store.Open(ctx, filepath.Join(cfg.Data, "riposte.db"), store.Options{}); err != nil {
-		return c, "", err
+		return c, first, err
 	}
-	if password, err = c.meetPeople(ctx); err != nil {
-		return c, "", err
+	if first.name, first.password, err = c.meetPeople(ctx); err != nil {
+		return c, first, err
 	}
 	if c.blobs, err = blob.Open(filepath.Join(cfg.Data, "blobs"), blob.Options{}); err != nil {
-		return c, "", err
+		return c, first, err
 	}
 	if c.keys, err = secret.LoadOrCreate(filepath.Join(cfg.Data, "secret.key")); err != nil {
-		return c, "", err
+		return c, first, err
 	}
 	if c.registry, err = openRegistry(cfg); err != nil {
-		return c, "", err
+		return c, first, err
 	}
 	if c.connections, err = loadConnections(ctx, c.db); err != nil {
-		return c, "", err
+		return c, first, err
 	}
 	if c.guard, err = openGuard(cfg.Guard); err != nil {
-		return c, "", err
+		return c, first, err
 	}
 	if err := c.restoreGuard(ctx); err != nil {
-		return c, "", err
+		return c, first, err
 	}
 	if c.intel, err = loadIntel(ctx, c.db, c.now()); err != nil {
-		return c, "", err
+		return c, first, err
 	}
 	c.http = &httprt.Runtime{}
 	c.caller = &caller.Caller{
@@ -102,10 +102,10 @@ func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, passw
 		Clear:    c.clear, Drifting: c.drifting,
 	}
 	if c.caller.Handlers, err = c.handlers(); err != nil {
-		return c, "", err
+		return c, first, err
 	}
 	if c.plans, err = loadPlans(ctx, c); err != nil {
-		return c, "", err
+		return c, first, err
 	}
 	c.engine = &engine.Engine{
 		Journal: c.db.Journal(), Runs: c.db.Journal(), Plans: c.plans, Caller: (*calls)(c), Gate: (*gate)(c),
@@ -113,10 +113,13 @@ func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, passw
 		Workers: cfg.Engine.Workers, Keep: cfg.Retention.Runs, OnProject: c.projected,
 	}
 	if err := c.engine.Open(ctx); err != nil {
-		return c, "", err
+		return c, first, err
 	}
-	return c, password, errors.Join(c.openSources(), c.openHooks())
+	return c, first, errors.Join(c.openSources(), c.openHooks())
 }
+
+// firstPerson is the administrator that a first start made.
+type firstPerson struct{ name, password string }
 
 // openRegistry loads the built-in connectors and the installation's folder.
 func openRegistry(cfg Config) (*connector.Registry, error) {
@@ -182,9 +185,6 @@ func (c *core) watchConnectors(ctx context.Context) {
 func (c *core) drifting(tenant, connection, action, where string) {
 	c.log.Warn("connection drifts", "tenant", tenant, "connection", connection, "action", action, "where", where)
 }
-
-// token makes a secret for a header or a cookie.
-func token() (string, error) { return auth.NewSecret(rand.Reader) }
 
 // tokenCache keeps the tokens that were used, so that a call need not read them.
 type tokenCache struct{ m sync.Map }

@@ -87,7 +87,7 @@ func (d *Demo) connect(ctx context.Context, p *simulated.Product) error {
 		config["username"] = p.User
 	}
 	connection := map[string]any{
-		"name": p.Name + "-sim", "connector": p.Name + "-sim", "title": "Simulated " + p.Name,
+		"name": p.Name + "-sim", "connector": p.Name + "-sim",
 		"config": config, "secrets": map[string]string{field: p.Secret},
 	}
 	if err := d.Client.call(ctx, http.MethodPost, "/api/connections", connection, nil); err != nil {

@@ -18,7 +18,7 @@ type Cases interface {
 	// ChangeCase changes a case that is still at a revision; it returns
 	// ErrStale when it is not any more.
 	ChangeCase(ctx context.Context, who auth.Caller, id, seen int64, c CaseChange) (Case, error)
-	// Timeline lists what happened in a case, the newest first.
+	// Timeline lists what happened in a case, in the order in which it was recorded.
 	Timeline(ctx context.Context, who auth.Caller, id int64, p Page) (Found[CaseEvent], error)
 	AddNote(ctx context.Context, who auth.Caller, id int64, text string) (CaseEvent, error)
 	AddTask(ctx context.Context, who auth.Caller, id int64, n NewTask) (Task, error)
@@ -78,14 +78,18 @@ type Task struct {
 
 // CaseEvent is one entry of a case's timeline.
 type CaseEvent struct {
-	ID     int64           `json:"id"`
-	Time   time.Time       `json:"time"`
-	Kind   string          `json:"kind" doc:"What happened, such as opened, note, alert_added, step, approval."`
-	By     string          `json:"by" doc:"A person, or what acted: playbook:…, source:…, rule:…"`
-	Text   string          `json:"text" doc:"One sentence."`
-	Run    string          `json:"run,omitempty"`
-	Alert  string          `json:"alert,omitempty"`
-	Detail json.RawMessage `json:"detail,omitempty"`
+	ID    int64           `json:"id"`
+	Time  time.Time       `json:"time"`
+	Kind  string          `json:"kind" doc:"What happened, such as opened, note, alert_added, step, approval."`
+	By    string          `json:"by" doc:"A person, or what acted: playbook:…, source:…, rule:…"`
+	Text  string          `json:"text" doc:"One sentence."`
+	Run   string          `json:"run,omitempty"`
+	Alert string          `json:"alert,omitempty"`
+	Field string          `json:"field,omitempty" doc:"What changed, from old to new."`
+	Old   json.RawMessage `json:"old,omitempty"`
+	New   json.RawMessage `json:"new,omitempty"`
+	Step  string          `json:"step,omitempty"`
+	Links []string        `json:"links,omitempty" doc:"IDs of what it is about: A-1, R-2, L-3, AP-4, note:1, task:2 …"`
 }
 
 // NewCase is what a case is opened with.
@@ -161,7 +165,7 @@ func caseAnswer(c Case, err error) (*oneCase, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &oneCase{ETag: revision(c.Revision), Body: c}, nil
+	return &oneCase{ETag: ETag(c.Revision), Body: c}, nil
 }
 
 type listCasesInput struct {
@@ -234,7 +238,7 @@ func (a *api) caseRoutes() {
 			}
 			return caseAnswer(a.Cases.ChangeCase(ctx, in.caller, n, seen, change))
 		})
-	add(a, auth.CasesRead, op("cases", get, "/api/cases/{id}/timeline", "get-case-timeline", "List what happened in a case, the newest first"),
+	add(a, auth.CasesRead, op("cases", get, "/api/cases/{id}/timeline", "get-case-timeline", "List what happened in a case, in the order in which it was recorded"),
 		func(ctx context.Context, in *caseTimelineInput) (*Listed[CaseEvent], error) {
 			n, err := in.number(caseCode, "case")
 			if err != nil {
@@ -282,7 +286,7 @@ func references(ids []string) ([]int64, error) {
 			return nil, err
 		}
 		if n == 0 {
-			return nil, wrongField(pointerTo("alerts", i), "it is empty; expected an ID of the form A-123")
+			return nil, WrongField(pointerTo("alerts", i), "it is empty; expected an ID of the form A-123")
 		}
 		out = append(out, n)
 	}

@@ -35,7 +35,7 @@ type Connector struct {
 	Actions []ActionInfo   `json:"actions" nullable:"false"`
 	Config  map[string]any `json:"config,omitempty" doc:"JSON Schema of a connection's configuration."`
 	Secrets []string       `json:"secrets,omitempty" doc:"The fields that are secret."`
-	Problem string         `json:"problem,omitempty" doc:"Why its last version does not load."`
+	BuiltIn bool           `json:"built_in,omitempty" doc:"It needs no connection."`
 }
 
 // ActionInfo is one thing that a connector can do.
@@ -50,14 +50,12 @@ type ActionInfo struct {
 type Connection struct {
 	Name      string         `json:"name" example:"firewall-berlin"`
 	Connector string         `json:"connector"`
-	Title     string         `json:"title,omitempty"`
 	Config    map[string]any `json:"config,omitempty"`
 	Secrets   []string       `json:"secrets,omitempty" doc:"The secret fields that are set; never their values."`
 	Disabled  bool           `json:"disabled,omitempty"`
-	Health    string         `json:"health" enum:"unknown,up,degraded,down,drifting"`
+	Health    string         `json:"health" enum:"unknown,up,degraded,down,untested"`
 	Detail    string         `json:"detail,omitempty" doc:"Why it is not up."`
 	Checked   time.Time      `json:"checked,omitzero"`
-	Updated   time.Time      `json:"updated,omitzero"`
 	Revision  int64          `json:"revision"`
 }
 
@@ -65,14 +63,12 @@ type Connection struct {
 type NewConnection struct {
 	Name      string            `json:"name" pattern:"^[a-z][a-z0-9_-]{0,62}$" patternDescription:"small letters, digits, hyphens and underscores"`
 	Connector string            `json:"connector" minLength:"1" maxLength:"64"`
-	Title     string            `json:"title,omitempty" maxLength:"200"`
-	Config    map[string]any    `json:"config,omitempty"`
+	Config    map[string]any    `json:"config,omitempty" doc:"The connector's fields, and those of every connection: proxy, ca, clearance {tlp, pap}, allow_private, allow_loopback, allow_link_local, rate_per_second, burst, max_in_flight, serves."`
 	Secrets   map[string]string `json:"secrets,omitempty" writeOnly:"true" doc:"The secret fields. They are sealed and never shown again."`
 }
 
 // ConnectionChange changes a connection. What is absent is left alone.
 type ConnectionChange struct {
-	Title    *string           `json:"title,omitempty" maxLength:"200"`
 	Config   map[string]any    `json:"config,omitempty" doc:"Takes the place of the whole configuration."`
 	Secrets  map[string]string `json:"secrets,omitempty" writeOnly:"true" doc:"The secret fields to set anew."`
 	Disabled *bool             `json:"disabled,omitempty"`
@@ -80,7 +76,7 @@ type ConnectionChange struct {
 
 // ConnectionTest is what a test found.
 type ConnectionTest struct {
-	Health      string      `json:"health" enum:"up,degraded,down"`
+	Health      string      `json:"health" enum:"up,degraded,down,untested"`
 	Detail      string      `json:"detail,omitempty"`
 	Scopes      []ScopeTest `json:"scopes,omitempty"`
 	TookSeconds float64     `json:"took_seconds"`
@@ -103,7 +99,7 @@ func connectionAnswer(c Connection, err error) (*oneConnection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &oneConnection{ETag: revision(c.Revision), Body: c}, nil
+	return &oneConnection{ETag: ETag(c.Revision), Body: c}, nil
 }
 
 type connectorsAnswer struct {

@@ -397,7 +397,7 @@ func (w *world) Playbook(_ context.Context, _ auth.Caller, slug string) (Playboo
 	if len(w.published[slug]) == 0 {
 		return Playbook{}, fmt.Errorf("there is no playbook %s: %w", slug, fault.NotFound)
 	}
-	return Playbook{ID: slug, Published: len(w.published[slug]), Versions: len(w.published[slug]), Updated: start}, nil
+	return Playbook{ID: slug, Published: len(w.published[slug]), Versions: len(w.published[slug])}, nil
 }
 
 func (w *world) Versions(_ context.Context, _ auth.Caller, slug string) ([]PlaybookVersion, error) {

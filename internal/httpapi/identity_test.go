@@ -105,12 +105,12 @@ func TestWhatAViewerMayNotDo(t *testing.T) {
 	c := serve(t, newWorld(t)).as("rip_vic")
 	c.do("GET", "/api/alerts", "").ok(200)
 	c.do("POST", "/api/runs", `{"playbook":"block-ip","inputs":{"ip":"198.51.100.1"}}`).problem(403, "denied")
-	c.do("POST", "/api/switches", `{"scope":"all","off":true,"reason":"x"}`).problem(403, "denied")
+	c.do("POST", "/api/switches", `{"scope":"everything","off":true,"reason":"x"}`).problem(403, "denied")
 	c.do("GET", "/api/tokens?owner=root", "").problem(403, "denied")
 	c.do("POST", "/api/tokens", `{"name":"t","owner":"root"}`).problem(403, "denied")
 	a := serve(t, newWorld(t)).as("rip_ana")
-	a.do("POST", "/api/switches", `{"scope":"all","off":true,"reason":"it runs wild"}`).ok(200)
-	p := a.do("POST", "/api/switches", `{"scope":"all","off":false,"reason":"x"}`).problem(403, "denied")
+	a.do("POST", "/api/switches", `{"scope":"everything","off":true,"reason":"it runs wild"}`).ok(200)
+	p := a.do("POST", "/api/switches", `{"scope":"everything","off":false,"reason":"x"}`).problem(403, "denied")
 	if !strings.Contains(p.Detail, "switches:on") {
 		t.Errorf("%q", p.Detail)
 	}

@@ -39,7 +39,7 @@ func reference(code, name, value string) (int64, error) {
 func bodyReference(code, pointer, value string) (int64, error) {
 	n, err := id.Parse(code, value)
 	if err != nil {
-		return 0, wrongField(pointer, "it is not an ID of the form "+code+"-123")
+		return 0, WrongField(pointer, "it is not an ID of the form "+code+"-123")
 	}
 	return n, nil
 }

@@ -157,9 +157,9 @@ func (a *api) undoMany(ctx context.Context, in *undoManyInput) (*Body[undoAnswer
 	case ways != 1:
 		return nil, invalid.problem("name what to take back by exactly one of run, playbook, since and target")
 	case b.Version != 0 && b.Playbook == "":
-		return nil, wrongField("/version", "it goes with playbook")
+		return nil, WrongField("/version", "it goes with playbook")
 	case !b.Until.IsZero() && !b.Until.After(b.Since):
-		return nil, wrongField("/until", "it is not after since")
+		return nil, WrongField("/until", "it is not after since")
 	}
 	entries, err := a.Ledger.Undo(ctx, in.caller, Undo{Run: run, Playbook: b.Playbook, Version: b.Version,
 		Since: b.Since, Until: b.Until, Target: b.Target, Reason: b.Reason, Note: b.Note})

@@ -94,7 +94,7 @@ func (a *api) listRoutes() {
 		func(ctx context.Context, in *importInput) (*Body[Imported], error) {
 			for i, e := range in.Body.Entries {
 				if !e.Expires.IsZero() && !e.Expires.After(a.Now()) {
-					return nil, wrongField(pointerTo("entries", i, "expires"), "it is over already")
+					return nil, WrongField(pointerTo("entries", i, "expires"), "it is over already")
 				}
 			}
 			return body(a.Lists.Import(ctx, in.caller, in.Name, in.Body.Entries, in.Body.Replace))

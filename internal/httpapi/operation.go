@@ -82,8 +82,17 @@ func errorResponses() map[string]*huma.Response {
 	}}
 }
 
-// revision is the ETag of a record that counts its changes.
-func revision(n int64) string { return `"` + strconv.FormatInt(n, 10) + `"` }
+// ETag is the ETag of a record that counts its changes.
+func ETag(n int64) string { return `"` + strconv.FormatInt(n, 10) + `"` }
+
+// ParseETag reads what ETag wrote.
+func ParseETag(tag string) (n int64, ok bool) {
+	if len(tag) < 3 || tag[0] != '"' || tag[len(tag)-1] != '"' {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(tag[1:len(tag)-1], 10, 64)
+	return n, err == nil && n > 0
+}
 
 // IfMatch is embedded in the input of every update of a record.
 type IfMatch struct {
@@ -95,11 +104,8 @@ func (m IfMatch) seen() (int64, error) {
 	if m.IfMatch == "" {
 		return 0, noPrecondition.problem("send If-Match with the ETag of the record as you have seen it")
 	}
-	tag := m.IfMatch
-	if len(tag) >= 2 && tag[0] == '"' && tag[len(tag)-1] == '"' {
-		if n, err := strconv.ParseInt(tag[1:len(tag)-1], 10, 64); err == nil && n >= 0 {
-			return n, nil
-		}
+	if n, ok := ParseETag(m.IfMatch); ok {
+		return n, nil
 	}
 	return 0, stale.problem("If-Match is not an ETag that this server gave; read the record again")
 }

@@ -48,7 +48,7 @@ func wrongParameter(name, detail string) *Problem {
 	return invalid.problem(name+": "+detail, ProblemError{Detail: detail, Parameter: name})
 }
 
-// wrongField is the problem of one field of the body.
-func wrongField(pointer, detail string) *Problem {
+// WrongField is the problem of one field of the body.
+func WrongField(pointer, detail string) *Problem {
 	return invalid.problem(pointer+": "+detail, ProblemError{Detail: detail, Pointer: "#" + pointer})
 }

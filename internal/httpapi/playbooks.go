@@ -33,14 +33,14 @@ type Playbooks interface {
 
 // Playbook is a playbook as clients see it.
 type Playbook struct {
-	ID        string    `json:"id" example:"block-indicator" doc:"Its slug."`
-	Title     string    `json:"title,omitempty"`
-	Impact    string    `json:"impact,omitempty" enum:"read,notify,change,destroy" doc:"The highest that may happen, as published."`
-	Published int       `json:"published,omitempty" doc:"The version that is published now; absent for none."`
-	Versions  int       `json:"versions" doc:"How many versions were published."`
-	Draft     bool      `json:"draft" doc:"There is a draft."`
-	Updated   time.Time `json:"updated"`
-	Triggers  []string  `json:"triggers,omitempty" doc:"What starts it, as published."`
+	ID        string     `json:"id" example:"block-indicator" doc:"Its slug."`
+	Title     string     `json:"title,omitempty"`
+	Impact    string     `json:"impact,omitempty" enum:"read,notify,change,destroy" doc:"The highest that may happen, as published."`
+	Published int        `json:"published,omitempty" doc:"The version that is published now; absent for none."`
+	Versions  int        `json:"versions" doc:"How many versions were published."`
+	Draft     bool       `json:"draft" doc:"There is a draft."`
+	DraftAt   *time.Time `json:"draft_at,omitempty"`
+	Triggers  []string   `json:"triggers,omitempty" doc:"What starts it, as published."`
 }
 
 // PlaybookVersion is a published version. Lists leave out the text.

@@ -54,7 +54,7 @@ func TestWrongRequestsAreToldPrecisely(t *testing.T) {
 		{name: "retry of everything", method: "POST", path: "/api/runs/retry", body: `{}`, status: 422, kind: "invalid", detail: "name what the failed runs have in common"},
 		{name: "a playbook with errors", method: "POST", path: "/api/playbooks/block-ip/publish", body: `{"text":"bad"}`, status: 422, kind: "invalid", detail: "line 3: unknown key",
 			errs: []ProblemError{{Detail: "3:5: unknown key", Pointer: "#/text"}}},
-		{name: "a switch of nothing", method: "POST", path: "/api/switches", body: `{"scope":"everything","off":true,"reason":"x"}`, status: 422, kind: "invalid", detail: "connector:NAME"},
+		{name: "a switch of nothing", method: "POST", path: "/api/switches", body: `{"scope":"all","off":true,"reason":"x"}`, status: 422, kind: "invalid", detail: "connector:NAME"},
 		{name: "too large", method: "POST", path: "/api/cases", body: `{"title":"` + strings.Repeat("x", 2<<20) + `"}`, status: 413, kind: "too-large"},
 	}
 	c := serve(t, newWorld(t))

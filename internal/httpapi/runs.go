@@ -24,8 +24,8 @@ type Runs interface {
 	Cancel(ctx context.Context, who auth.Caller, id int64, reason string) error
 	Pause(ctx context.Context, who auth.Caller, id int64, reason string) error
 	Resume(ctx context.Context, who auth.Caller, id int64, reason string) error
-	// Watch sends what happens to a run, from the event after the given number
-	// on, and closes the channel when the run has ended and all is sent, or when
+	// Watch sends what happens to a run, from what follows the event of the given
+	// number on, and closes the channel when the run has ended and all is sent, or when
 	// ctx ends. Numbers begin at 1.
 	Watch(ctx context.Context, who auth.Caller, id, after int64) (<-chan RunEvent, error)
 }
@@ -291,7 +291,7 @@ func (a *api) startRun(ctx context.Context, in *startRunInput) (*started, error)
 		return nil, err
 	}
 	if in.Body.Draft && in.Body.Version != 0 {
-		return nil, wrongField("/draft", "give version or draft, not both")
+		return nil, WrongField("/draft", "give version or draft, not both")
 	}
 	if in.Body.Draft && !in.caller.May(auth.PlaybooksWrite) {
 		return nil, denied.problem("running a draft needs the permission " + string(auth.PlaybooksWrite))

@@ -18,7 +18,7 @@ type Switches interface {
 
 // Switch is something that is off.
 type Switch struct {
-	Scope  string    `json:"scope" example:"connector:acme-edr" doc:"all, connector:NAME, connection:NAME, capability:NAME or playbook:SLUG."`
+	Scope  string    `json:"scope" example:"connector:acme-edr" doc:"everything, connector:NAME, connection:NAME, capability:NAME or playbook:SLUG."`
 	By     string    `json:"by"`
 	Since  time.Time `json:"since"`
 	Reason string    `json:"reason"`
@@ -31,7 +31,7 @@ type switchesAnswer struct {
 type switchInput struct {
 	Who
 	Body struct {
-		Scope  string `json:"scope" pattern:"^(all|connector:.+|connection:.+|capability:.+|playbook:.+)$" patternDescription:"all, connector:NAME, connection:NAME, capability:NAME or playbook:SLUG" maxLength:"128"`
+		Scope  string `json:"scope" pattern:"^(everything|connector:.+|connection:.+|capability:.+|playbook:.+)$" patternDescription:"everything, connector:NAME, connection:NAME, capability:NAME or playbook:SLUG" maxLength:"128"`
 		Off    bool   `json:"off" doc:"true stops automation there, false lets it act again."`
 		Reason string `json:"reason" minLength:"1" maxLength:"1000"`
 	}

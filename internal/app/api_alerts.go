@@ -1,0 +1,70 @@
+package app
+
+import (
+	"context"
+
+	"riposte/internal/alert"
+	"riposte/internal/auth"
+	"riposte/internal/cases"
+	"riposte/internal/httpapi"
+	"riposte/internal/store"
+)
+
+// Alerts lists alerts.
+func (a *api) Alerts(ctx context.Context, who auth.Caller, f httpapi.AlertFilter, p httpapi.Page) (httpapi.Found[httpapi.Alert], error) {
+	page, err := read(ctx, a, func(q *store.Reader) (store.Page[alert.Alert], error) {
+		if f.Case != 0 {
+			return store.AlertsOfCase(q, who.Tenant, cases.ID(f.Case), slice(p))
+		}
+		s := store.AlertFilter{Severities: severityFrom(f.MinSeverity), Text: f.Text, Observable: f.Observable}
+		if f.Status != "" {
+			s.Statuses = []alert.Status{alert.Status(f.Status)}
+		}
+		if f.Source != "" {
+			s.Sources = []string{f.Source}
+		}
+		return store.ListAlerts(q, who.Tenant, s, slice(p))
+	})
+	return found(page, err, wireAlert)
+}
+
+// Alert reads one with everything.
+func (a *api) Alert(ctx context.Context, who auth.Caller, n int64) (httpapi.Alert, error) {
+	var inCases []cases.ID
+	rec, err := read(ctx, a, func(q *store.Reader) (alert.Alert, error) {
+		rec, err := store.Alert(q, who.Tenant, alert.ID(n))
+		if err != nil {
+			return rec, err
+		}
+		inCases, err = store.CasesOfAlert(q, rec.ID)
+		return rec, err
+	})
+	if err != nil {
+		return httpapi.Alert{}, err
+	}
+	w := wireAlert(rec)
+	w.Fields, w.Raw = rec.Fields, rec.Raw
+	if len(inCases) > 0 {
+		w.Case = inCases[len(inCases)-1].String()
+	}
+	runs, err := a.db.Journal().List(ctx, store.RunQuery{Tenant: tenantOf(who.Tenant), Alert: n, Limit: 100})
+	for _, r := range runs {
+		w.Runs = append(w.Runs, r.Run.String())
+	}
+	return w, err
+}
+
+func wireAlert(r alert.Alert) httpapi.Alert {
+	w := httpapi.Alert{
+		ID: r.ID.String(), Source: r.Source, Title: r.Title, Description: r.Description, Severity: httpapi.SeverityOf(r.Severity),
+		Category: r.Category, Status: string(r.Status), Count: max(r.Count, 1), Time: r.Time, Received: r.Received, LastSeen: r.LastSeen,
+		Techniques: r.Techniques, Link: r.Link, Mapping: r.Mapping, Error: r.Error,
+	}
+	for _, o := range r.Observables {
+		w.Observables = append(w.Observables, httpapi.Observable{Type: o.Type, Value: o.Value, Role: o.Role})
+	}
+	for _, e := range r.Entities {
+		w.Entities = append(w.Entities, httpapi.Entity{Kind: e.Kind, Value: e.Value, Role: e.Role})
+	}
+	return w
+}
