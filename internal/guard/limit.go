@@ -214,7 +214,7 @@ func (l *Limit) applies(r *Reservation) (n int, ok bool) {
 		return r.count(), true
 	}
 	for _, k := range f.Kind {
-		n += r.Kinds[k]
+		n += r.of(k)
 	}
 	return n, n > 0
 }

@@ -13,40 +13,64 @@ import (
 // of the check, and read again after a restart. It says what was counted and not
 // against which limits, so that it counts right for other limits, too.
 type Reservation struct {
-	Tenant     string                       `json:"tenant,omitempty"`
-	Playbook   string                       `json:"playbook"`
-	Run        run.ID                       `json:"run"`
-	Root       run.ID                       `json:"root,omitempty"`
-	Act        run.Act                      `json:"act"`
-	Connector  string                       `json:"connector,omitempty"`
-	Connection string                       `json:"connection,omitempty"`
-	Action     string                       `json:"action,omitempty"`
-	Capability string                       `json:"capability,omitempty"`
-	Impact     connector.Impact             `json:"impact"`
-	Kinds      map[connector.TargetKind]int `json:"kinds,omitempty"` // targets by kind
-	Hash       string                       `json:"hash"`
-	Over       []string                     `json:"over,omitempty"` // the limits that it waits for people to pass
-	At         time.Time                    `json:"at"`
-	Spent      time.Time                    `json:"spent,omitzero"` // when it was last called; zero: it waits
+	Tenant     string           `json:"tenant,omitempty"`
+	Playbook   string           `json:"playbook"`
+	Run        run.ID           `json:"run"`
+	Root       run.ID           `json:"root,omitempty"`
+	Act        run.Act          `json:"act"`
+	Connector  string           `json:"connector,omitempty"`
+	Connection string           `json:"connection,omitempty"`
+	Action     string           `json:"action,omitempty"`
+	Capability string           `json:"capability,omitempty"`
+	Impact     connector.Impact `json:"impact"`
+	Kinds      []KindCount      `json:"kinds,omitempty"` // targets by kind
+	Hash       string           `json:"hash"`
+	Over       []string         `json:"over,omitempty"` // the limits that it waits for people to pass
+	At         time.Time        `json:"at"`
+	Spent      time.Time        `json:"spent,omitzero"` // when it was last called; zero: it waits
+}
+
+// KindCount is how many targets of a kind a reservation holds.
+type KindCount struct {
+	Kind connector.TargetKind `json:"kind"`
+	N    int                  `json:"n"`
 }
 
 // count is how many targets it holds: at least one.
 func (r *Reservation) count() int {
 	n := 0
 	for _, k := range r.Kinds {
-		n += k
+		n += k.N
 	}
 	return max(n, 1)
 }
 
-// kind is the first kind of target that it holds.
-func (r *Reservation) kind() connector.TargetKind {
-	for _, k := range connector.TargetKinds {
-		if r.Kinds[k] > 0 {
-			return k
+// of is how many targets of a kind it holds.
+func (r *Reservation) of(kind connector.TargetKind) int {
+	for _, k := range r.Kinds {
+		if k.Kind == kind {
+			return k.N
 		}
 	}
-	return ""
+	return 0
+}
+
+// kind is the first kind of target that it holds.
+func (r *Reservation) kind() connector.TargetKind {
+	if len(r.Kinds) == 0 {
+		return ""
+	}
+	return r.Kinds[0].Kind
+}
+
+func (r *Reservation) add(kind connector.TargetKind) {
+	for i := range r.Kinds {
+		if r.Kinds[i].Kind == kind {
+			r.Kinds[i].N++
+			return
+		}
+	}
+	r.Kinds = append(r.Kinds, KindCount{kind, 1})
 }
 
 func reservationOf(q *Request, targets []connector.Target, hash string) *Reservation {
@@ -57,11 +81,8 @@ func reservationOf(q *Request, targets []connector.Target, hash string) *Reserva
 	if a := q.Action; a != nil {
 		r.Connector, r.Action, r.Capability = a.Connector, a.Name(), a.Capability
 	}
-	if len(targets) > 0 {
-		r.Kinds = make(map[connector.TargetKind]int, 1)
-	}
 	for _, t := range targets {
-		r.Kinds[t.Kind]++
+		r.add(t.Kind)
 	}
 	return r
 }
@@ -219,9 +240,9 @@ func (l *Limit) most(r *Reservation, known map[connector.TargetKind]int) int {
 		return most
 	}
 	all := 0
-	for k := range r.Kinds {
-		if len(l.For.Kind) == 0 || slices.Contains(l.For.Kind, k) {
-			all += known[k]
+	for _, k := range r.Kinds {
+		if len(l.For.Kind) == 0 || slices.Contains(l.For.Kind, k.Kind) {
+			all += known[k.Kind]
 		}
 	}
 	if all == 0 {

@@ -22,6 +22,7 @@ type Policy struct {
 	notAuthor bool
 	roots     map[string]bool // the names that conditions use
 	envs      sync.Pool
+	single    map[connector.TargetKind][]any // the list of one kind
 }
 
 // rule is one compiled rule.
@@ -55,7 +56,10 @@ func ParsePolicy(file string, data []byte) (*Policy, error) {
 	}
 	var f policyFile
 	doc.Decode(&f)
-	p := &Policy{notAuthor: f.NotAuthor, zone: time.UTC, roots: map[string]bool{}}
+	p := &Policy{notAuthor: f.NotAuthor, zone: time.UTC, roots: map[string]bool{}, single: map[connector.TargetKind][]any{}}
+	for _, k := range connector.TargetKinds {
+		p.single[k] = []any{string(k)}
+	}
 	if f.Zone != "" {
 		zone, err := time.LoadLocation(f.Zone)
 		if err != nil || f.Zone == "Local" {
@@ -263,7 +267,7 @@ func (p *Policy) root(name string, q *Request, targets []connector.Target) any {
 		}
 		return list
 	case "kinds":
-		return kindsOf(targets)
+		return p.kindsOf(targets)
 	case "labels":
 		return labelsOf(q, targets)
 	case "count":
@@ -297,7 +301,12 @@ func targetValue(q *Request, t connector.Target) map[string]any {
 	return map[string]any{"kind": string(t.Kind), "value": t.Value, "labels": labels}
 }
 
-func kindsOf(targets []connector.Target) []any {
+func (p *Policy) kindsOf(targets []connector.Target) []any {
+	if len(targets) == 1 { // nearly always
+		if one := p.single[targets[0].Kind]; one != nil {
+			return one
+		}
+	}
 	kinds := []any{}
 	for _, t := range targets {
 		if !slices.Contains(kinds, any(string(t.Kind))) {
