@@ -141,6 +141,7 @@ func (c *core) run(ctx context.Context) error {
 	c.running.Go(func() { c.followSources(work) })
 	c.running.Go(func() { c.watchConnectors(work) })
 	c.running.Go(func() { c.keepSchedules(work) })
+	c.running.Go(func() { c.keepTidy(work) })
 	err := c.engine.Run(ctx)
 	cancel()
 	c.running.Wait()

@@ -13,8 +13,9 @@ import (
 func SaveReservation(tx *Tx, r guard.Reservation) error {
 	body, err := json.Marshal(r)
 	if err == nil {
-		_, err = tx.Exec(`INSERT INTO reservations (run_id, act, tenant, at, body) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT (run_id, act) DO UPDATE SET at = excluded.at, body = excluded.body`, int64(r.Run), r.Act, tenantOf(r.Tenant), r.At, json.RawMessage(body))
+		_, err = tx.Exec(`INSERT INTO reservations (run_id, act, tenant, at, spent, body) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (run_id, act) DO UPDATE SET at = excluded.at, spent = excluded.spent, body = excluded.body`,
+			int64(r.Run), r.Act, tenantOf(r.Tenant), r.At, r.Spent, json.RawMessage(body))
 	}
 	if err != nil {
 		return fmt.Errorf("reserve for %s: %w", r.Run, err)
@@ -30,31 +31,20 @@ func DropReservation(tx *Tx, id run.ID, act run.Act) error {
 	return nil
 }
 
-// Reservations lists those made since a time. What a run that has ended holds
-// was called, at the latest, when it was reserved.
-func Reservations(q *Reader, since time.Time) (list []guard.Reservation, err error) {
-	rows, err := q.Query(`SELECT r.body, COALESCE(s.ended, 0) FROM reservations r LEFT JOIN runs s ON s.id = r.run_id
-		WHERE r.at >= ? ORDER BY r.at`, since)
+// Reservations lists those made since a time, and those that still wait.
+func Reservations(q *Reader, since time.Time) ([]guard.Reservation, error) {
+	list, err := all(q, func(r *Rows, v *guard.Reservation) error {
+		var body json.RawMessage
+		if err := r.Scan(&body); err != nil {
+			return err
+		}
+		return json.Unmarshal(body, v)
+	}, `SELECT body FROM reservations WHERE at >= ?
+		UNION ALL SELECT body FROM reservations WHERE spent = 0 AND at < ?`, since, since)
 	if err != nil {
 		return nil, fmt.Errorf("list reservations: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var body json.RawMessage
-		var ended int64
-		var r guard.Reservation
-		if err = rows.Scan(&body, &ended); err == nil {
-			err = json.Unmarshal(body, &r)
-		}
-		if ended > 0 && r.Spent.IsZero() {
-			r.Spent = r.At
-		}
-		if err != nil {
-			return nil, fmt.Errorf("list reservations: %w", err)
-		}
-		list = append(list, r)
-	}
-	return list, rows.Err()
+	return list, nil
 }
 
 // Switches lists the kill switches that are off.
@@ -74,7 +64,7 @@ func Switches(q *Reader) (list []guard.Switch, err error) {
 	return list, rows.Err()
 }
 
-// PutSwitch keeps that a switch is off; DropSwitch that it is on again.
+// PutSwitch keeps that a switch is off. One that was off already keeps its time.
 func PutSwitch(tx *Tx, s guard.Switch) error {
 	_, err := tx.Exec(`INSERT INTO switches (tenant, scope, name, by_whom, at, reason) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (tenant, scope, name) DO UPDATE SET by_whom = excluded.by_whom, reason = excluded.reason`,
@@ -85,7 +75,7 @@ func PutSwitch(tx *Tx, s guard.Switch) error {
 	return nil
 }
 
-// DropSwitch is told beside PutSwitch.
+// DropSwitch forgets a switch: it is on again.
 func DropSwitch(tx *Tx, tenant string, scope guard.Scope, name string) error {
 	if _, err := tx.Exec("DELETE FROM switches WHERE tenant = ? AND scope = ? AND name = ?", tenant, string(scope), name); err != nil {
 		return fmt.Errorf("drop switch %s %s: %w", scope, name, err)

@@ -142,6 +142,7 @@ CREATE TABLE case_evidence (
 	body    TEXT    NOT NULL,
 	PRIMARY KEY (case_id, n)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX case_evidence_hash ON case_evidence (hash) WHERE hash <> '';
 
 CREATE TABLE case_timeline (
 	tenant  TEXT    NOT NULL DEFAULT 'default',
@@ -350,16 +351,18 @@ CREATE TABLE tokens (
 ) STRICT;
 CREATE UNIQUE INDEX tokens_name ON tokens (person, name);
 
--- Slots that an action holds under a limit of the guard.
+-- What an action holds of the guard's limits.
 CREATE TABLE reservations (
 	run_id INTEGER NOT NULL,
 	act    INTEGER NOT NULL,
 	tenant TEXT    NOT NULL DEFAULT 'default',
 	at     INTEGER NOT NULL,
-	body   TEXT    NOT NULL, -- guard.Reservation
+	spent  INTEGER NOT NULL DEFAULT 0,      -- when it was last called, 0: it waits
+	body   TEXT    NOT NULL,                -- guard.Reservation
 	PRIMARY KEY (run_id, act)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reservations_at ON reservations (at);
+CREATE INDEX reservations_spent ON reservations (spent, at);
 
 CREATE TABLE switches (
 	tenant TEXT    NOT NULL DEFAULT 'default',
@@ -387,19 +390,6 @@ CREATE INDEX audit_tenant ON audit (tenant, seq);
 CREATE INDEX audit_who ON audit (tenant, who, seq);
 CREATE INDEX audit_object ON audit (tenant, object, seq);
 
-CREATE TABLE idempotency (
-	tenant   TEXT    NOT NULL DEFAULT 'default',
-	person   TEXT    NOT NULL,
-	key      TEXT    NOT NULL,
-	request  TEXT    NOT NULL,              -- hash of method, path and body
-	at       INTEGER NOT NULL,
-	status   INTEGER NOT NULL DEFAULT 0,    -- 0: still in flight
-	header   TEXT    NOT NULL DEFAULT '',
-	response BLOB,
-	PRIMARY KEY (tenant, person, key)
-) STRICT;
-CREATE INDEX idempotency_at ON idempotency (at);
-
 CREATE TABLE source_cursors (
 	tenant  TEXT    NOT NULL DEFAULT 'default',
 	source  TEXT    NOT NULL,
@@ -407,20 +397,3 @@ CREATE TABLE source_cursors (
 	updated INTEGER NOT NULL,
 	PRIMARY KEY (tenant, source)
 ) STRICT, WITHOUT ROWID;
-
--- Deliveries of webhooks that start runs: the same one starts nothing twice.
-CREATE TABLE webhooks_seen (
-	tenant   TEXT    NOT NULL DEFAULT 'default',
-	hook     TEXT    NOT NULL,
-	delivery TEXT    NOT NULL,
-	at       INTEGER NOT NULL,
-	PRIMARY KEY (tenant, hook, delivery)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX webhooks_seen_at ON webhooks_seen (at);
-
-CREATE TABLE blobs (
-	hash    TEXT    NOT NULL PRIMARY KEY,
-	tenant  TEXT    NOT NULL DEFAULT 'default',
-	size    INTEGER NOT NULL,
-	added   INTEGER NOT NULL
-) STRICT;
