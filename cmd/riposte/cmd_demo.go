@@ -16,6 +16,7 @@ import (
 	"riposte/internal/auth"
 	"riposte/internal/demo"
 	"riposte/internal/demo/simulated"
+	"riposte/web"
 )
 
 type demoCmd struct {
@@ -123,7 +124,7 @@ func (s *demoServer) during(do func(context.Context, *demo.Client) error) error 
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(s.w.err, &slog.HandlerOptions{Level: slog.LevelError}))
-	server, err := app.New(s.w.ctx, cfg, app.Options{Version: version, Log: log})
+	server, err := app.New(s.w.ctx, cfg, app.Options{Version: version, Page: web.Page(), Log: log})
 	if err != nil {
 		return err
 	}
