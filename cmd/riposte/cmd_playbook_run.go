@@ -31,7 +31,8 @@ type playbookRunCmd struct {
 	Mocks      string            `name:"mocks" placeholder:"FILE" help:"YAML with mock: and answer: as in a test; nothing real is called then."`
 	Test       string            `name:"test" placeholder:"NAME" help:"Take mocks, answers and inputs from this test of the file."`
 	Connectors string            `name:"connectors" placeholder:"DIR" env:"RIPOSTE_CONNECTORS" help:"More connectors."`
-	Config     string            `name:"config" short:"c" placeholder:"FILE" help:"A configuration whose people and connectors to use."`
+	Config     string            `name:"config" short:"c" placeholder:"FILE" help:"The configuration of the installation whose connections, people and connectors to use."`
+	Data       *string           `name:"data" placeholder:"DIR" help:"The data folder of that installation; no server may be working on it."`
 }
 
 // Examples leads the command's help.
