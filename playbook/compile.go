@@ -46,8 +46,9 @@ func (c *compiler) compile() *Plan {
 	c.plan = &Plan{
 		ID: p.ID.Value, Title: p.Title.Value, Version: p.Version, Language: Language,
 		Highest: c.in.highest, Inputs: c.in.inputs,
-		Timeout: c.duration(p.Timeout, DefaultTimeout), Saves: c.duration(p.Saves, 0),
+		Uses: map[string]bool{},
 	}
+	c.plan.Timeout, c.plan.Saves = c.duration(p.Timeout, DefaultTimeout), c.duration(p.Saves, 0)
 	if level, ok := connector.ParseImpact(p.Impact.Value); ok {
 		c.plan.Impact = &level
 	}
@@ -200,8 +201,18 @@ func (c *compiler) program(t Text) *expr.Program {
 	p := c.in.programs[t.node]
 	if p != nil {
 		c.asked = append(c.asked, p.Available()...)
+		c.uses(p.Refs())
 	}
 	return p
+}
+
+// uses notes the roots of what an expression refers to.
+func (c *compiler) uses(refs [][]string) {
+	for _, path := range refs {
+		if len(path) > 0 {
+			c.plan.Uses[path[0]] = true
+		}
+	}
 }
 
 func (c *compiler) value(d Data) *expr.Value {
@@ -211,6 +222,7 @@ func (c *compiler) value(d Data) *expr.Value {
 	v := c.in.values[d.node]
 	if v != nil {
 		c.asked = append(c.asked, v.Available()...)
+		c.uses(v.Refs())
 	}
 	return v
 }

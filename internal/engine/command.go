@@ -111,7 +111,7 @@ func (r *live) check(c *run.Check) {
 
 // call arranges an attempt.
 func (r *live) call(d *run.Do) {
-	t := &task{do: d, live: r, run: r.id, severity: min(max(r.start.Severity, 0), 5)}
+	t := &task{do: d, call: r.callFor(d), live: r, run: r.id, severity: r.severity()}
 	if r.checked == d.Act+1 {
 		t.cleared = r.e().clock.Now()
 	}
@@ -189,7 +189,7 @@ func (r *live) retake(old *task) {
 	if it == nil || it.task != old {
 		return
 	}
-	it.task = &task{do: old.do, live: r, run: r.id, severity: old.severity, key: old.key, rated: old.rated, began: old.began}
+	it.task = &task{do: old.do, call: r.callFor(old.do), live: r, run: r.id, severity: old.severity, key: old.key, rated: old.rated, began: old.began}
 	r.enqueue(it.task)
 }
 

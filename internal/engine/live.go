@@ -485,8 +485,12 @@ func (r *live) wakesAt() (at time.Time) {
 	return at
 }
 
+// sizeOf is about what an event takes in a record.
 func sizeOf(ev *run.Event) int {
 	n := 64
+	if ev.Start != nil {
+		n += 256
+	}
 	values(ev, func(v *rawValue) { n += min(len(*v), largeValue) })
 	return n
 }

@@ -14,10 +14,11 @@ type projector struct {
 	e *Engine
 
 	mu     sync.Mutex
-	dirty  map[run.ID]run.Summary
-	order  []run.ID // as they became dirty
+	dirty  map[run.ID]*run.Summary
+	order  []run.ID      // as they became dirty
+	later  []run.Summary // of recovered runs: most are in the lists already
 	since  time.Time
-	flight map[run.ID]run.Summary
+	flight map[run.ID]*run.Summary
 	kick   chan struct{}
 }
 
@@ -28,7 +29,7 @@ const (
 )
 
 func newProjector(e *Engine) *projector {
-	return &projector{e: e, dirty: map[run.ID]run.Summary{}, kick: make(chan struct{}, 1)}
+	return &projector{e: e, dirty: map[run.ID]*run.Summary{}, kick: make(chan struct{}, 1)}
 }
 
 // add takes summaries in whose events are on disk.
@@ -41,11 +42,11 @@ func (p *projector) add(list ...run.Summary) {
 	if first {
 		p.since = p.e.clock.Now()
 	}
-	for _, s := range list {
-		if _, ok := p.dirty[s.Run]; !ok {
-			p.order = append(p.order, s.Run)
+	for i := range list {
+		if _, ok := p.dirty[list[i].Run]; !ok {
+			p.order = append(p.order, list[i].Run)
 		}
-		p.dirty[s.Run] = s
+		p.dirty[list[i].Run] = &list[i]
 	}
 	p.mu.Unlock()
 	if first {
@@ -75,9 +76,41 @@ func (p *projector) loop(ctx context.Context) {
 				return
 			}
 		}
-		for p.slice(ctx) {
+		for p.slice(ctx) || p.check(ctx) {
 		}
 	}
+}
+
+// recheck takes in summaries that lists probably show already. They are looked
+// at when there is nothing else to do.
+func (p *projector) recheck(list []run.Summary) {
+	p.mu.Lock()
+	p.later = append(p.later, list...)
+	p.mu.Unlock()
+	select {
+	case p.kick <- struct{}{}:
+	default:
+	}
+}
+
+// check takes a slice of what is to be checked and adds what lists do not show.
+func (p *projector) check(ctx context.Context) bool {
+	p.mu.Lock()
+	n := min(len(p.later), projectSlice)
+	list := p.later[len(p.later)-n:]
+	p.later = p.later[:len(p.later)-n]
+	p.mu.Unlock()
+	for _, s := range list {
+		shown, ok, err := p.e.Runs.Summary(ctx, s.Run)
+		if ctx.Err() != nil {
+			return false
+		}
+		if _, newer := p.find(s.Run); newer || err == nil && ok && shown.Last >= s.Last && shown.Status == s.Status {
+			continue
+		}
+		p.add(s)
+	}
+	return n > 0
 }
 
 // slice writes one slice and tells whether there is more.
@@ -117,9 +150,9 @@ func (p *projector) cut() []run.Summary {
 	defer p.mu.Unlock()
 	n := min(len(p.order), projectSlice)
 	list := make([]run.Summary, 0, n)
-	p.flight = make(map[run.ID]run.Summary, n)
+	p.flight = make(map[run.ID]*run.Summary, n)
 	for _, id := range p.order[:n] {
-		list = append(list, p.dirty[id])
+		list = append(list, *p.dirty[id])
 		p.flight[id] = p.dirty[id]
 		delete(p.dirty, id)
 	}
@@ -134,7 +167,7 @@ func (p *projector) oldest() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	oldest := int64(1<<63 - 1)
-	for _, m := range []map[run.ID]run.Summary{p.dirty, p.flight} {
+	for _, m := range []map[run.ID]*run.Summary{p.dirty, p.flight} {
 		for _, s := range m {
 			if !s.Ended.IsZero() {
 				oldest = min(oldest, s.Last-1)
@@ -148,11 +181,14 @@ func (p *projector) oldest() int64 {
 func (p *projector) find(id run.ID) (run.Summary, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s, ok := p.dirty[id]; ok {
-		return s, true
+	s := p.dirty[id]
+	if s == nil {
+		s = p.flight[id]
 	}
-	s, ok := p.flight[id]
-	return s, ok
+	if s == nil {
+		return run.Summary{}, false
+	}
+	return *s, true
 }
 
 func (p *projector) behind() bool {

@@ -115,7 +115,11 @@ const (
 
 // encodeRecord writes a framed record of events.
 func encodeRecord(events []event) ([]byte, error) {
-	w := encoder{b: make([]byte, 5, 256)}
+	size := 32
+	for i := range events {
+		size += sizeOf(&events[i].Event)
+	}
+	w := encoder{b: make([]byte, 5, size)}
 	w.b[0] = recordVersion
 	w.uint(uint64(len(events)))
 	for i := range events {

@@ -212,6 +212,8 @@ func (l *lane) resume() {
 	for id := range l.runs {
 		ids = append(ids, id)
 	}
+	shown := make([]run.Summary, 0, len(ids))
+	defer func() { l.e.project.recheck(shown) }()
 	for _, id := range ids {
 		r := l.runs[id]
 		if r.broken {
@@ -220,7 +222,9 @@ func (l *lane) resume() {
 		if r.snapSeq == 0 {
 			r.snapSeq = -1 // perhaps there is one: it is deleted at the end
 		}
-		r.show(r.summarize(), r.lastSeq)
+		r.shown = r.summarize()
+		r.shown.Last = r.lastSeq
+		shown = append(shown, r.shown)
 		r.arrange(true)
 		r.settle()
 	}

@@ -10,6 +10,7 @@ import (
 // task is one call that a run wants made, from the command to its result.
 type task struct {
 	do       *run.Do
+	call     Call         // as it is told to guard and connector; set on the lane
 	child    *run.CallRun // instead of do: a child run that only waits for its rate
 	live     *live
 	run      run.ID

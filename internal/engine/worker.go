@@ -136,7 +136,7 @@ func (e *Engine) granted(t *task) {
 // if the call was abandoned: the goroutine has been replaced.
 func (c *callers) one(t *task) bool {
 	e := c.e
-	call := t.live.callFor(t.do)
+	call := t.call
 	if call.Connection == "" {
 		call.Connection = t.conn.name
 	}
@@ -292,7 +292,7 @@ func (c *callers) watch() {
 func (c *callers) abandon(t *task) {
 	c.e.alarms.raise(Alarm{Kind: AlarmAbandoned, Run: t.run, Message: fmt.Sprintf("%s does not end although its time is over; the run goes on without it", t.do.Name)})
 	c.e.log.Error("action ignores its time limit", "run_id", t.run, "action", t.do.Name)
-	c.finished(t, t.live.callFor(t.do), Answer{Result: lateResult(t, t.do.Timeout, connector.Result{})})
+	c.finished(t, t.call, Answer{Result: lateResult(t, t.do.Timeout, connector.Result{})})
 }
 
 // cancel ends a call that nobody waits for any more.
@@ -322,10 +322,13 @@ func (c *callers) finished(t *task, call Call, a Answer) {
 }
 
 func (c *callers) deliver(t *task, a Answer) {
-	res := a.Result
-	ev := &event{Event: run.Event{Kind: run.Finished, Act: t.do.Act, N: t.do.N, Result: &res, Case: a.Case}}
-	offload(context.WithoutCancel(c.e.ctx), c.e.Blobs, ev)
-	t.live.lane.post(message{kind: msgEvent, run: t.run, ev: ev})
+	x := &struct { // one allocation instead of two
+		ev  event
+		res connector.Result
+	}{res: a.Result}
+	x.ev.Event = run.Event{Kind: run.Finished, Act: t.do.Act, N: t.do.N, Result: &x.res, Case: a.Case}
+	offload(context.WithoutCancel(c.e.ctx), c.e.Blobs, &x.ev)
+	t.live.lane.post(message{kind: msgEvent, run: t.run, ev: &x.ev})
 }
 
 // askGate asks the guard off the lane, again and again while it cannot answer.

@@ -165,13 +165,21 @@ func (s *State) firstRoots() map[string]any {
 	if st.By != "" {
 		by = st.By
 	}
-	s.caseNow = playbook.Object(playbook.OnCase, decode(st.Case))
+	s.caseNow = s.object(playbook.OnCase, st.Case)
 	return map[string]any{
 		"inputs": inputs, "vars": s.vars, "steps": s.root.frame.steps,
-		"alert": playbook.Object(playbook.OnAlert, decode(st.Alert)), "case": s.caseNow, "indicator": playbook.Object(playbook.OnIndicator, decode(st.Indicator)),
+		"alert": s.object(playbook.OnAlert, st.Alert), "case": s.caseNow, "indicator": s.object(playbook.OnIndicator, st.Indicator),
 		"run":      map[string]any{"id": st.Run.String(), "started": s.began, "by": by, "test": st.Test},
 		"playbook": map[string]any{"id": st.Playbook, "version": version},
 	}
+}
+
+// object decodes what started the run, unless no expression looks at it.
+func (s *State) object(kind playbook.TriggerKind, raw []byte) any {
+	if s.plan.Uses != nil && !s.plan.Uses[string(kind)] {
+		return nil
+	}
+	return playbook.Object(kind, decode(raw))
 }
 
 func (s *State) firstVars() error {
