@@ -43,8 +43,11 @@ func (p *projector) add(list ...run.Summary) {
 		p.since = p.e.clock.Now()
 	}
 	for i := range list {
-		if _, ok := p.dirty[list[i].Run]; !ok {
+		switch old := p.dirty[list[i].Run]; {
+		case old == nil:
 			p.order = append(p.order, list[i].Run)
+		case old.Last > list[i].Last:
+			continue
 		}
 		p.dirty[list[i].Run] = &list[i]
 	}
@@ -105,10 +108,12 @@ func (p *projector) check(ctx context.Context) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		if _, newer := p.find(s.Run); newer || err == nil && ok && shown.Last >= s.Last && shown.Status == s.Status {
+		if err == nil && ok && (shown.Last > s.Last || shown.Last == s.Last && shown.Status == s.Status) {
 			continue
 		}
-		p.add(s)
+		if _, newer := p.find(s.Run); !newer {
+			p.add(s)
+		}
 	}
 	return n > 0
 }
