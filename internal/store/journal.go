@@ -22,10 +22,7 @@ type Journal struct {
 }
 
 // Journal gives the journal of a database, always the same.
-func (d *DB) Journal() *Journal {
-	d.journal.db = d
-	return &d.journal
-}
+func (d *DB) Journal() *Journal { return &d.journal }
 
 // journalTx is the transaction behind what the engine hands on.
 func journalTx(tx any) *Tx { return tx.(*Tx) }

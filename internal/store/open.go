@@ -63,6 +63,7 @@ func Open(ctx context.Context, path string, opt Options) (*DB, error) {
 		check:   newCheckpointer(),
 		readers: make(chan *conn, opt.Readers),
 	}
+	d.journal.db = d
 	if err := d.start(ctx); err != nil {
 		return nil, errors.Join(explain("open", path, err), d.release())
 	}

@@ -97,6 +97,7 @@ func (b *bench) starting(p *playbook.Plan, inputs map[string]any, s run.Start) r
 func (b *bench) ends(id run.ID) run.Summary {
 	b.Helper()
 	var last run.Summary
+	defer b.nudge()()
 	err := b.Watch(b.ctx, id, 0, func(u engine.Update) error {
 		last = u.Summary
 		return nil
@@ -105,6 +106,31 @@ func (b *bench) ends(id run.ID) run.Summary {
 		b.Fatalf("wait for run %s: %v; it is %+v; alarms %+v", id, err, last, b.Alarms())
 	}
 	return last
+}
+
+// nudge lets a virtual clock run while a test waits for the end of something: an
+// engine that looked at the time just before the test moved it looks again only
+// when time goes on. stop ends it.
+func (b *bench) nudge() (stop func()) {
+	clock, ok := b.world.Clock.(*Clock)
+	if !ok {
+		return func() {}
+	}
+	done, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				clock.Move(time.Second)
+			}
+		}
+	}()
+	return func() { close(done); <-gone }
 }
 
 // endsAs waits until a run has ended and complains if it is not with status.

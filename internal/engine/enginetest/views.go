@@ -54,6 +54,7 @@ var viewTests = []test{
 			done <- b.Watch(b.ctx, id, 0, func(u engine.Update) error { last = u.Summary.Status; return nil })
 		}()
 		clock.Move(time.Hour)
+		defer b.nudge()()
 		if err := <-done; err != nil || last != run.Succeeded {
 			b.Errorf("%v, %s", err, last)
 		}
