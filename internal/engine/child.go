@@ -241,7 +241,7 @@ func (r *live) tellParent(c *run.Finish) {
 		}
 	}
 	ev := &event{Event: run.Event{Kind: run.Ended, Act: p.Act, N: p.N, Child: res}}
-	data, err := encodeRecord([]event{*ev})
+	data, err := encodeRecord(ev)
 	if err != nil {
 		r.breakDown(err)
 		return

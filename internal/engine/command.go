@@ -81,14 +81,13 @@ func needsBegan(d *run.Do) bool {
 	return d.Spec == nil || d.Spec.Idempotency == connector.None || d.Spec.Idempotency == ""
 }
 
-// callFor describes an attempt to the guard and to the caller.
-func (r *live) callFor(d *run.Do) Call {
-	s := r.start
+// callOf describes an attempt to the guard and to the caller.
+func callOf(s *run.Start, d *run.Do) Call {
 	root, author := s.Origin()
 	return Call{
 		Root:   root,
 		Call:   connector.Call{Connection: d.Connection, Action: d.Spec, Inputs: d.Inputs, Key: d.Key},
-		Tenant: s.Tenant, Run: r.id, Act: d.Act, N: d.N, Attempt: d.Attempt, Name: d.Name, Poll: d.Poll, Impact: d.Impact,
+		Tenant: s.Tenant, Run: s.Run, Act: d.Act, N: d.N, Attempt: d.Attempt, Name: d.Name, Poll: d.Poll, Impact: d.Impact,
 		Hash: d.Hash, Approved: d.Approved, Agreed: d.Agreed, Playbook: s.Playbook, Version: s.Version, Case: s.CaseID, Alert: s.AlertID,
 		By: author, Test: s.Test, Undoes: s.Undoes, Node: d.Node, Chain: s.Chain, Severity: s.Severity,
 	}
@@ -98,7 +97,7 @@ func (r *live) callFor(d *run.Do) Call {
 // written with its answer.
 func (r *live) check(c *run.Check) {
 	r.items = append(r.items, item{act: c.Act, n: c.N, kind: itemCheck, cmd: c})
-	e, l, id, call, act, n := r.e(), r.lane, r.id, r.callFor(c.Action), c.Act, c.N
+	e, l, id, call, act, n := r.e(), r.lane, r.id, callOf(r.start, c.Action), c.Act, c.N
 	e.askGate(func() (run.CheckResult, func(Tx) error, error) { return e.Gate.Check(e.ctx, call) },
 		func(res run.CheckResult, reserve func(Tx) error) {
 			m := message{kind: msgEvent, run: id, ev: &event{Event: run.Event{Kind: run.Checked, Act: act, N: n, Check: &res}}}
@@ -111,7 +110,7 @@ func (r *live) check(c *run.Check) {
 
 // call arranges an attempt.
 func (r *live) call(d *run.Do) {
-	t := &task{do: d, call: r.callFor(d), live: r, run: r.id, severity: r.severity()}
+	t := &task{do: d, start: r.start, live: r, run: r.id, own: &r.own, book: r.book, severity: r.severity()}
 	if r.checked == d.Act+1 {
 		t.cleared = r.e().clock.Now()
 	}
@@ -136,7 +135,9 @@ func (r *live) call(d *run.Do) {
 func (r *live) enqueue(t *task) bool {
 	e := r.e()
 	name, limits := e.Caller.Route(r.start.Tenant, t.do.Connection, t.do.Name)
-	if !e.sched.add(t, r.start.Tenant, r.start.Playbook, name, limits) {
+	free := e.sched.add(t, r.start.Tenant, r.start.Playbook, name, limits)
+	r.book = t.book
+	if !free {
 		r.parked(t)
 		return false
 	}
@@ -189,7 +190,7 @@ func (r *live) retake(old *task) {
 	if it == nil || it.task != old {
 		return
 	}
-	it.task = &task{do: old.do, call: r.callFor(old.do), live: r, run: r.id, severity: old.severity, key: old.key, rated: old.rated, began: old.began}
+	it.task = &task{do: old.do, start: r.start, own: &r.own, book: r.book, live: r, run: r.id, severity: old.severity, key: old.key, rated: old.rated, began: old.began}
 	r.enqueue(it.task)
 }
 
@@ -221,7 +222,7 @@ func (r *live) ask(c *run.Ask) {
 	}
 	_, author := s.Origin()
 	q := Question{
-		Tenant: s.Tenant, Run: r.id, Act: c.Act, N: c.N, At: r.lastAt, Playbook: s.Playbook, By: author,
+		Tenant: s.Tenant, Run: s.Run, Act: c.Act, N: c.N, At: r.lastAt, Playbook: s.Playbook, By: author,
 		Case: s.CaseID, Alert: s.AlertID, Severity: s.Severity, Question: c.Question,
 	}
 	r.write(func(tx Tx, _ int64) error { return e.Questions.Open(tx, q) })
@@ -325,7 +326,7 @@ func (r *live) enter(c *run.Enter) {
 	if e.Ledger == nil {
 		return
 	}
-	en := &Entry{Tenant: s.Tenant, Run: r.id, Act: c.Act, Case: s.CaseID, Slug: s.Playbook, Version: s.Version, At: r.lastAt, UndoEntry: c.Entry}
+	en := &Entry{Tenant: s.Tenant, Run: s.Run, Act: c.Act, Case: s.CaseID, Slug: s.Playbook, Version: s.Version, At: r.lastAt, UndoEntry: c.Entry}
 	if c.Entry.After > 0 {
 		en.Due = r.lastAt.Add(c.Entry.After)
 	}

@@ -49,6 +49,7 @@ type Engine struct {
 	idleFor time.Duration
 	ctx     context.Context // ends when the engine has ended
 	cancel  context.CancelFunc
+	always  context.Context // never ends: for what must be stored during a stop
 
 	lanes        []*lane
 	commit       *committer
@@ -104,7 +105,8 @@ func (e *Engine) setUp(ctx context.Context) error {
 	fillIn(&e.Stop, 10*time.Second)
 	e.idleFor = e.Idle
 	fillIn(&e.idleFor, 2*time.Second)
-	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	e.always = context.WithoutCancel(ctx)
+	e.ctx, e.cancel = context.WithCancel(e.always)
 	e.alarms = newAlarms(e)
 	e.pool, e.gates = &pool{most: 16}, &pool{most: 16}
 	e.commit = newCommitter(e)

@@ -240,19 +240,23 @@ func (l *lane) tick() {
 
 func (l *lane) flushLazy(now time.Time) {
 	n := 0
-	for _, r := range l.lazy {
+	for _, r := range l.lazy { // the longest waiting first
 		switch {
 		case r.gone || r.lazyAt.IsZero():
 		case now.Sub(r.lazyAt) >= lazily || now.Before(r.lazyAt):
 			r.lazyAt = time.Time{}
 			r.submit()
 		default:
-			l.lazy[n] = r
-			n++
+			if n > 0 {
+				clear(l.lazy[copy(l.lazy, l.lazy[n:]):])
+				l.lazy = l.lazy[:len(l.lazy)-n]
+			}
+			return
 		}
+		n++
 	}
-	clear(l.lazy[n:])
-	l.lazy = l.lazy[:n]
+	clear(l.lazy)
+	l.lazy = l.lazy[:0]
 }
 
 // flushAll writes what has gathered and tells whether all of it is on disk.

@@ -36,7 +36,9 @@ type live struct {
 	wantSnap bool  // the next entry takes a snapshot along
 	restless bool  // its calls have come to stand in line
 
-	queue    []message // events that arose while one was being folded
+	own      holder         // its calls under way; guarded by the scheduler
+	book     *playbookShare // its account with the scheduler
+	queue    []message      // events that arose while one was being folded
 	folding  bool
 	checked  run.Act // the activation whose check is being folded, plus one
 	shown    run.Summary
@@ -52,7 +54,7 @@ type live struct {
 
 // gather is what the next entry of a run will hold.
 type gather struct {
-	events []event
+	events []*event
 	writes []func(tx Tx, seq int64) error
 	held   []func()
 	steps  []run.StepView // for the timeline of the case
@@ -155,7 +157,7 @@ func (r *live) take(m *message) {
 		r.write(func(tx Tx, _ int64) error { return r.e().Runs.Received(tx, mail) })
 	}
 	r.next.writes = append(r.next.writes, m.writes...)
-	r.next.events = append(r.next.events, *m.ev)
+	r.next.events = append(r.next.events, m.ev)
 	r.next.size += sizeOf(&m.ev.Event)
 	r.belongings(&m.ev.Event)
 	r.step(m.ev.Event)
@@ -366,7 +368,7 @@ func (r *live) submit() {
 		writes: r.next.writes, held: r.next.held, live: r, events: len(r.next.events),
 	}
 	if len(r.next.events) > 0 {
-		data, err := encodeRecord(r.next.events)
+		data, err := encodeRecord(r.next.events...)
 		if err != nil {
 			r.breakDown(err)
 			return
@@ -375,8 +377,9 @@ func (r *live) submit() {
 		en.summary = r.summarize()
 	}
 	r.timeline(en, len(r.next.events) > 0)
+	clear(r.next.events)
 	r.next = gather{events: r.next.events[:0]}
-	if cap(r.next.events) > 16 {
+	if cap(r.next.events) > 64 {
 		r.next.events = nil
 	}
 	r.flying = en

@@ -114,7 +114,7 @@ const (
 )
 
 // encodeRecord writes a framed record of events.
-func encodeRecord(events []event) ([]byte, error) {
+func encodeRecord(events ...*event) ([]byte, error) {
 	size := 32
 	for i := range events {
 		size += sizeOf(&events[i].Event)
@@ -123,7 +123,7 @@ func encodeRecord(events []event) ([]byte, error) {
 	w.b[0] = recordVersion
 	w.uint(uint64(len(events)))
 	for i := range events {
-		w.event(&events[i])
+		w.event(events[i])
 	}
 	binary.LittleEndian.PutUint32(w.b[1:], crc32.Checksum(w.b[5:], castagnoli))
 	return w.b, w.err

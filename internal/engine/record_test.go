@@ -71,11 +71,11 @@ func anyEvent(t *rapid.T) run.Event {
 func TestRecordsComeBackAsTheyWere(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		var events []event
+		var events []*event
 		var want []run.Event
 		kept := map[string][]byte{}
 		for range rapid.IntRange(1, 5).Draw(t, "events") {
-			e := event{Event: anyEvent(t)}
+			e := &event{Event: anyEvent(t)}
 			want = append(want, e.Event)
 			place := -1
 			values(&e.Event, func(v *json.RawMessage) { // some values are blobs
@@ -88,7 +88,7 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 			})
 			events = append(events, e)
 		}
-		b, err := encodeRecord(events)
+		b, err := encodeRecord(events...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 
 func TestDamagedRecordsAreRefused(t *testing.T) {
 	t.Parallel()
-	good, err := encodeRecord([]event{{Event: run.Event{Kind: run.Finished, At: time.UnixMicro(1), Act: 2, N: 3, Result: &connector.Result{Status: connector.OK, Output: []byte(`{}`)}}}})
+	good, err := encodeRecord(&event{Event: run.Event{Kind: run.Finished, At: time.UnixMicro(1), Act: 2, N: 3, Result: &connector.Result{Status: connector.OK, Output: []byte(`{}`)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestDamagedRecordsAreRefused(t *testing.T) {
 // mistakes.
 func FuzzDecoder(f *testing.F) {
 	f.Add([]byte{1, 3, 0, 1, 2, 0x10, 2, 'o', 'k'})
-	b, err := encodeRecord([]event{{Event: run.Event{Kind: run.Started, Start: &run.Start{Run: 1, Plan: "h", Given: []run.Given{{Path: "1"}}}}}})
+	b, err := encodeRecord(&event{Event: run.Event{Kind: run.Started, Start: &run.Start{Run: 1, Plan: "h", Given: []run.Given{{Path: "1"}}}}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestLargeValuesTravelAsReferences(t *testing.T) {
 	large := json.RawMessage(`"` + strings.Repeat("x", largeValue+1) + `"`)
 	e := &event{Event: run.Event{Kind: run.Finished, Result: &connector.Result{Status: connector.OK, Output: large, After: []byte(`1`)}}}
 	offload(context.Background(), blobs, e)
-	b, err := encodeRecord([]event{*e})
+	b, err := encodeRecord(e)
 	if err != nil || len(b) > 200 || len(blobs) != 1 {
 		t.Fatalf("%d bytes, %d blobs, %v", len(b), len(blobs), err)
 	}

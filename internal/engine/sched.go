@@ -10,10 +10,11 @@ import (
 // task is one call that a run wants made, from the command to its result.
 type task struct {
 	do       *run.Do
-	call     Call         // as it is told to guard and connector; set on the lane
+	start    *run.Start   // of the run, as it was when the call was arranged
 	child    *run.CallRun // instead of do: a child run that only waits for its rate
 	live     *live
 	run      run.ID
+	own      *holder // counts the calls of its run
 	severity int
 	book     *playbookShare
 	leaf     *leaf
@@ -79,7 +80,6 @@ type scheduler struct {
 	conns   map[connKey]*conn
 	keys    map[string]*holder
 	rates   map[string]*window
-	runs    map[run.ID]*holder
 	wakeAt  time.Time
 	stop    func() bool
 	waiting int  // tasks not granted
@@ -98,7 +98,7 @@ type holder struct {
 func newScheduler(places, perRun int, clock Clock) *scheduler {
 	return &scheduler{
 		places: places, perRun: perRun, clock: clock,
-		conns: map[connKey]*conn{}, keys: map[string]*holder{}, rates: map[string]*window{}, runs: map[run.ID]*holder{},
+		conns: map[connKey]*conn{}, keys: map[string]*holder{}, rates: map[string]*window{},
 	}
 }
 
@@ -111,7 +111,9 @@ func (s *scheduler) add(t *task, tenant, playbook, connection string, l Limits) 
 		return false
 	}
 	now := s.clock.Now()
-	t.book = s.queue.account(tenant, playbook)
+	if t.book == nil {
+		t.book = s.queue.account(tenant, playbook)
+	}
 	t.conn = s.connection(tenant, connection, l, now)
 	t.queued = now
 	s.waiting++
@@ -160,9 +162,9 @@ func (s *scheduler) connection(tenant, name string, l Limits, now time.Time) *co
 // take gets everything that a task needs to leave, or nothing. Where something
 // other than the connection is missing it makes the task wait for that.
 func (s *scheduler) take(t *task, now time.Time) bool {
-	own, same := s.runs[t.run], s.keys[t.key]
+	own, same := t.own, s.keys[t.key]
 	switch {
-	case own != nil && own.held >= s.perRun:
+	case own.held >= s.perRun:
 		t.place = onRun
 		own.waiting.push(t)
 		return false
@@ -185,11 +187,8 @@ func (s *scheduler) take(t *task, now time.Time) bool {
 // passOn lets another task have what this one was woken for and does not take,
 // now that it waits for something else or is dropped.
 func (s *scheduler) passOn(t *task) {
-	if h := s.runs[t.run]; h != nil && h.held < s.perRun {
-		s.wakeOne(h)
-		if h.held == 0 && h.waiting.len() == 0 {
-			delete(s.runs, t.run)
-		}
+	if t.own != nil && t.own.held < s.perRun {
+		s.wakeOne(t.own)
 	}
 	if h := s.keys[t.key]; t.key != "" && h != nil && h.held == 0 && t.place != onKey {
 		s.wakeOne(h)
@@ -229,7 +228,7 @@ func (s *scheduler) hold(t *task) {
 	s.used++
 	t.conn.inFlight++
 	t.conn.bucket.take()
-	hold(s.runs, t.run)
+	t.own.held++
 	if t.key != "" {
 		hold(s.keys, t.key)
 	}
@@ -291,9 +290,7 @@ func (s *scheduler) release(t *task) {
 
 // free wakes those that wait for the task's run or serialize key.
 func (s *scheduler) free(t *task) {
-	if h := s.runs[t.run]; h != nil {
-		h.held--
-	}
+	t.own.held--
 	if h := s.keys[t.key]; t.key != "" && h != nil {
 		h.held--
 	}
@@ -410,7 +407,7 @@ func (s *scheduler) leave(t *task) bool {
 	case putOff:
 		s.rates[t.rate].putOff--
 	case onRun:
-		s.runs[t.run].waiting.remove(t)
+		t.own.waiting.remove(t)
 	case nowhere: // held until its cause is on disk
 		t.place = released
 		return true
@@ -466,3 +463,6 @@ func (s *scheduler) load() (used, waiting int) {
 	defer s.mu.Unlock()
 	return s.used, s.waiting
 }
+
+// call describes the task to guard and connector.
+func (t *task) call() Call { return callOf(t.start, t.do) }

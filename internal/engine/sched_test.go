@@ -65,17 +65,21 @@ type line struct {
 	*scheduler
 	clock *hand
 	gone  []*task
+	own   map[run.ID]*holder
 }
 
 func newLine(places int) *line {
-	l := &line{clock: newHand()}
+	l := &line{clock: newHand(), own: map[run.ID]*holder{}}
 	l.scheduler = newScheduler(places, 1000, l.clock)
 	l.grant = func(t *task) { l.gone = append(l.gone, t) }
 	return l
 }
 
-func aTask(id int, severity int) *task {
-	return &task{do: &run.Do{Act: 1, N: 1, Impact: connector.Read}, run: run.ID(id), severity: severity}
+func (l *line) aTask(id int, severity int) *task {
+	if l.own[run.ID(id)] == nil {
+		l.own[run.ID(id)] = &holder{}
+	}
+	return &task{own: l.own[run.ID(id)], do: &run.Do{Act: 1, N: 1, Impact: connector.Read}, run: run.ID(id), severity: severity}
 }
 
 // put adds a task and notes it if it may leave at once.
@@ -103,7 +107,7 @@ func TestPlaybooksTakeTurns(t *testing.T) {
 	of := map[*task]string{}
 	put := func(book string, n int) {
 		for range n {
-			x := aTask(len(of), 2)
+			x := l.aTask(len(of), 2)
 			of[x] = book
 			l.put(x, "", book, "c", Limits{})
 		}
@@ -127,12 +131,12 @@ func TestTenantsTakeTurns(t *testing.T) {
 	l := newLine(1)
 	of := map[*task]string{}
 	for i := range 60 {
-		x := aTask(i, 2)
+		x := l.aTask(i, 2)
 		of[x] = "big"
 		l.put(x, "big", fmt.Sprint("book", i%20), "c", Limits{}) // many playbooks give no more
 	}
 	for i := range 10 {
-		x := aTask(100+i, 2)
+		x := l.aTask(100+i, 2)
 		of[x] = "small"
 		l.put(x, "small", "book", "c", Limits{})
 	}
@@ -152,12 +156,12 @@ func TestSevereRunsGetMoreTurnsAndNobodyStarves(t *testing.T) {
 	l := newLine(1)
 	of := map[*task]string{}
 	for i := range 200 {
-		x := aTask(i, 1)
+		x := l.aTask(i, 1)
 		of[x] = "low"
 		l.put(x, "", "calm", "c", Limits{})
 	}
 	for i := range 200 {
-		x := aTask(1000+i, 5)
+		x := l.aTask(1000+i, 5)
 		of[x] = "high"
 		l.put(x, "", "alarm", "c", Limits{})
 	}
@@ -176,12 +180,12 @@ func TestAFullConnectionHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
 	l := newLine(10)
 	for i := range 20 {
-		l.put(aTask(i, 2), "", "book", "narrow", Limits{MaxInFlight: 2})
+		l.put(l.aTask(i, 2), "", "book", "narrow", Limits{MaxInFlight: 2})
 	}
 	if len(l.gone) != 2 {
 		t.Fatalf("%d calls on a connection for two", len(l.gone))
 	}
-	l.put(aTask(99, 2), "", "book", "wide", Limits{})
+	l.put(l.aTask(99, 2), "", "book", "wide", Limits{})
 	if len(l.gone) != 3 || l.gone[2].conn.name != "wide" {
 		t.Errorf("the other connection had to wait")
 	}
@@ -190,11 +194,11 @@ func TestAFullConnectionHoldsUpNobodyElse(t *testing.T) {
 func TestAProductThatAsksForPeaceGetsIt(t *testing.T) {
 	t.Parallel()
 	l := newLine(10)
-	first := aTask(1, 2)
+	first := l.aTask(1, 2)
 	l.put(first, "", "book", "c", Limits{})
 	l.quiet(first.conn, time.Minute)
 	l.done(first)
-	l.put(aTask(2, 2), "", "book", "c", Limits{})
+	l.put(l.aTask(2, 2), "", "book", "c", Limits{})
 	l.clock.turn(59 * time.Second)
 	if len(l.gone) != 1 {
 		t.Fatal("it was not left alone")
@@ -219,7 +223,7 @@ func TestARateLetsNoMoreThroughInAnySpan(t *testing.T) {
 			}
 		}
 		for i := range 30 {
-			x := aTask(i, rapid.IntRange(0, 5).Draw(t, "severity"))
+			x := l.aTask(i, rapid.IntRange(0, 5).Draw(t, "severity"))
 			x.do.Rate, x.do.RateKey = rate, "p/s"
 			l.put(x, "", "book", "c", Limits{})
 			look()
@@ -276,7 +280,7 @@ func TestEverythingLeavesOnceAndNothingIsOverItsLimit(t *testing.T) {
 			}
 		}
 		for i := range rapid.IntRange(1, 60).Draw(t, "tasks") {
-			x := aTask(rapid.IntRange(0, 5).Draw(t, "run"), rapid.IntRange(0, 5).Draw(t, "severity"))
+			x := l.aTask(rapid.IntRange(0, 5).Draw(t, "run"), rapid.IntRange(0, 5).Draw(t, "severity"))
 			x.do.N = i + 1
 			x.key = rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "key")
 			if rapid.Bool().Draw(t, "rated") {
@@ -327,8 +331,13 @@ func TestEverythingLeavesOnceAndNothingIsOverItsLimit(t *testing.T) {
 				t.Fatalf("a task (dropped %t) left %d times; it is %q", dropped[x], left[x], l.where(x))
 			}
 		}
-		if l.used != 0 || len(l.keys) > 0 || len(l.runs) > 0 {
-			t.Fatalf("left behind: %d places, keys %v, runs %v", l.used, l.keys, l.runs)
+		if l.used != 0 || len(l.keys) > 0 {
+			t.Fatalf("left behind: %d places, keys %v", l.used, l.keys)
+		}
+		for id, h := range l.own {
+			if h.held != 0 || h.waiting.len() > 0 {
+				t.Fatalf("left behind of run %s: %+v", id, h)
+			}
 		}
 	})
 }

@@ -48,7 +48,7 @@ func (e *Engine) StartIn(tx Tx, s run.Start, key string) (id run.ID, begin func(
 	}
 	ev := &event{Event: run.Event{Kind: run.Started, At: e.now(), Start: &s}}
 	offload(e.ctx, e.Blobs, ev)
-	data, err := encodeRecord([]event{*ev})
+	data, err := encodeRecord(ev)
 	if err != nil {
 		return 0, nil, fmt.Errorf("start a run of %s: %w", s.Playbook, err)
 	}

@@ -71,10 +71,10 @@ type callers struct {
 
 // underWay is a call that has left.
 type underWay struct {
-	cancel context.CancelFunc
-	ends   time.Time // its time limit
-	over   bool      // the limit has passed and the action was told
-	given  bool      // the result was delivered without it
+	ctx   callContext
+	ends  time.Time // its time limit
+	over  bool      // the limit has passed and the action was told
+	given bool      // the result was delivered without it
 }
 
 // grace is how long an action may take to notice that its time is over.
@@ -136,7 +136,7 @@ func (e *Engine) granted(t *task) {
 // if the call was abandoned: the goroutine has been replaced.
 func (c *callers) one(t *task) bool {
 	e := c.e
-	call := t.call
+	call := t.call()
 	if call.Connection == "" {
 		call.Connection = t.conn.name
 	}
@@ -206,11 +206,9 @@ func (c *callers) make(t *task, call Call) (Answer, bool) {
 	if limit <= 0 {
 		limit = time.Minute
 	}
-	// No child of the engine's context: it would be entered there and taken out
-	// again for each call. windDown ends those that are under way.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.e.ctx), limit)
-	defer cancel()
-	u := &underWay{cancel: cancel, ends: c.e.clock.Now().Add(limit)}
+	u := &underWay{ends: c.e.clock.Now().Add(limit)}
+	u.ctx.deadline = time.Now().Add(limit) // real time: sockets know no other
+	defer u.ctx.end(context.Canceled)
 	call.Deadline = u.ends
 	c.mu.Lock()
 	c.under[t] = u
@@ -220,7 +218,7 @@ func (c *callers) make(t *task, call Call) (Answer, bool) {
 	if tick {
 		c.watch()
 	}
-	answer := c.guardedCall(ctx, call)
+	answer := c.guardedCall(&u.ctx, call)
 	c.mu.Lock()
 	delete(c.under, t)
 	if u.given {
@@ -231,7 +229,7 @@ func (c *callers) make(t *task, call Call) (Answer, bool) {
 		c.e.alarms.clear(AlarmAbandoned, t.run)
 		return answer, false
 	}
-	if (u.over || errors.Is(ctx.Err(), context.DeadlineExceeded)) && answer.Status != connector.OK && answer.Status != connector.Already {
+	if u.over && answer.Status != connector.OK && answer.Status != connector.Already {
 		answer.Result = lateResult(t, limit, answer.Result)
 	}
 	return answer, true
@@ -269,7 +267,7 @@ func (c *callers) watch() {
 			case u.given || now.Before(u.ends):
 			case !u.over:
 				u.over = true
-				u.cancel()
+				u.ctx.end(context.DeadlineExceeded)
 			case now.Sub(u.ends) > grace:
 				u.given = true
 				c.abandoned++
@@ -292,7 +290,7 @@ func (c *callers) watch() {
 func (c *callers) abandon(t *task) {
 	c.e.alarms.raise(Alarm{Kind: AlarmAbandoned, Run: t.run, Message: fmt.Sprintf("%s does not end although its time is over; the run goes on without it", t.do.Name)})
 	c.e.log.Error("action ignores its time limit", "run_id", t.run, "action", t.do.Name)
-	c.finished(t, t.call, Answer{Result: lateResult(t, t.do.Timeout, connector.Result{})})
+	c.finished(t, t.call(), Answer{Result: lateResult(t, t.do.Timeout, connector.Result{})})
 }
 
 // cancel ends a call that nobody waits for any more.
@@ -301,7 +299,7 @@ func (c *callers) cancel(t *task) {
 	u := c.under[t]
 	c.mu.Unlock()
 	if u != nil {
-		u.cancel()
+		u.ctx.end(context.Canceled)
 	}
 }
 
@@ -327,7 +325,7 @@ func (c *callers) deliver(t *task, a Answer) {
 		res connector.Result
 	}{res: a.Result}
 	x.ev.Event = run.Event{Kind: run.Finished, Act: t.do.Act, N: t.do.N, Result: &x.res, Case: a.Case}
-	offload(context.WithoutCancel(c.e.ctx), c.e.Blobs, &x.ev)
+	offload(c.e.always, c.e.Blobs, &x.ev)
 	t.live.lane.post(message{kind: msgEvent, run: t.run, ev: &x.ev})
 }
 
@@ -358,7 +356,7 @@ func (c *callers) cancelUpTo(i connector.Impact) {
 	defer c.mu.Unlock()
 	for t, u := range c.under {
 		if t.do.Impact <= i {
-			u.cancel()
+			u.ctx.end(context.Canceled)
 		}
 	}
 }

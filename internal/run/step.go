@@ -213,7 +213,9 @@ func (s *State) readCase(raw []byte) {
 	if m, ok := s.caseNow.(map[string]any); ok && s.start.CaseID == 0 {
 		if text, ok := m["id"].(string); ok {
 			if n, err := id.Parse("C", text); err == nil {
-				s.start.CaseID = n
+				known := *s.start // others may be reading the one of before
+				known.CaseID = n
+				s.start = &known
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -268,4 +269,62 @@ func (b *books) Tasks(ctx context.Context) (list []engine.FailedUndo, err error)
 
 func (b *books) Listed(ctx context.Context) ([]run.Summary, error) {
 	return b.db.Journal().List(ctx, store.RunQuery{Limit: 100_000})
+}
+
+func TestASnapshotThatCannotBeReadIsFoldedAnew(t *testing.T) {
+	t.Parallel()
+	x := newTester(t, filepath.Join(t.TempDir(), "riposte.db"), store.Options{}, same)
+	defer x.stop()
+	ctx := context.Background()
+	p, err := x.e.Plans.Published("", "asks", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := x.e.Start(ctx, run.Start{Playbook: "asks", Plan: p.Hash, Version: 1}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.until("it waits on disk", func() bool { return x.e.Stats().Parked == 1 && x.e.Stats().Active == 0 })
+	err = x.db.Write(ctx, func(tx *store.Tx) error {
+		n, err := tx.Exec(`UPDATE run_snapshots SET state = x'07070707070707070707'`)
+		if err == nil && n != 1 {
+			err = fmt.Errorf("%d snapshots", n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := x.books.OpenQuestions(ctx)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%v, %v", list, err)
+	}
+	if err := x.e.Answer(ctx, id, list[0].Act, list[0].N, run.Answer{By: "ann", Value: []byte(`"yes"`)}); err != nil {
+		t.Fatal(err)
+	}
+	x.until("it has ended", func() bool {
+		s, ok, err := x.e.Summary(ctx, id)
+		return err == nil && ok && s.Status == run.Succeeded
+	})
+}
+
+func TestBlobsInUseAreFound(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	x := newTester(t, filepath.Join(dir, "riposte.db"), store.Options{}, same)
+	defer x.stop()
+	x.e.Blobs = files{dir: dir}
+	large := strings.Repeat("x", 100_000)
+	x.calls.On("rep.get_ip", func(context.Context, engine.Call) engine.Answer { return enginetest.OK(large) })
+	ids, _ := x.start(1)
+	x.allEnd(ids)
+	used, err := x.e.BlobsInUse(context.Background())
+	if err != nil || len(used) != 1 {
+		t.Fatalf("%v, %v", used, err)
+	}
+	for hash := range used {
+		if b, err := (files{dir: dir}).Get(context.Background(), hash); err != nil || len(b) < len(large) {
+			t.Errorf("%d bytes, %v", len(b), err)
+		}
+	}
 }
