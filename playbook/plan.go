@@ -35,8 +35,8 @@ type Plan struct {
 	Available []string // the literals given to available(), sorted
 	// Uses names the roots that expressions of the plan use; nil: not known. What
 	// nobody uses need not be decoded when a run begins.
-	Uses map[string]bool
-	Missing   []string // actions and playbooks that were not loaded, sorted; such a plan is not published
+	Uses    map[string]bool
+	Missing []string // actions and playbooks that were not loaded, sorted; such a plan is not published
 
 	Nodes   []Node // in the order of the text; a subtree is the range [i, Nodes[i].End)
 	Body    []NodeID
