@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"riposte/bench/load"
 	"riposte/bench/meter"
@@ -29,32 +30,61 @@ func whole(o load.Outcome) error {
 
 const window = 64
 
+// contest is Riposte and the floor at work side by side, and the mock that both
+// call.
+type contest struct {
+	mock        *load.Mock
+	ours, floor *server
+	undo        []func() // what ends it, in the order in which it began
+}
+
+// contest starts both.
+func (b *bench) contest() (c *contest, err error) {
+	c = &contest{}
+	defer func() {
+		if err != nil {
+			c.close()
+		}
+	}()
+	if c.mock, err = load.StartMock(); err != nil {
+		return c, err
+	}
+	c.undo = append(c.undo, func() { c.mock.Close() })
+	dir, err := b.prepare()
+	if err != nil {
+		return c, err
+	}
+	c.undo = append(c.undo, func() { remove(dir) })
+	if c.ours, err = b.serve(dir); err != nil {
+		return c, err
+	}
+	c.undo = append(c.undo, func() { c.ours.stop() })
+	if err = c.ours.setUp(b.ctx, c.mock.URL); err != nil {
+		return c, err
+	}
+	if c.floor, err = b.serveFloor(c.mock.URL, "sqlite"); err != nil {
+		return c, err
+	}
+	c.undo = append(c.undo, func() { c.floor.stop() })
+	return c, nil
+}
+
+// close ends everything, the last first.
+func (c *contest) close() {
+	for _, f := range slices.Backward(c.undo) {
+		f()
+	}
+}
+
 // workflow measures riposte serve and the floor in turns: an alert by HTTP, three
 // lookups, a condition, a block.
 func (b *bench) workflow() error {
-	mock, err := load.StartMock()
+	c, err := b.contest()
 	if err != nil {
 		return err
 	}
-	defer mock.Close()
-	dir, err := b.prepare()
-	if err != nil {
-		return err
-	}
-	defer remove(dir)
-	ours, err := b.serve(dir)
-	if err != nil {
-		return err
-	}
-	defer ours.stop()
-	if err := ours.setUp(b.ctx, mock.URL); err != nil {
-		return err
-	}
-	floor, err := b.serveFloor(mock.URL, "sqlite")
-	if err != nil {
-		return err
-	}
-	defer floor.stop()
+	defer c.close()
+	mock, ours, floor := c.mock, c.ours, c.floor
 	riposte := load.Target{URL: ours.url + "/api/ingest/bench", Token: token, PID: ours.pid, Data: ours.data, Body: alertTemplate}
 	bare := load.Target{URL: floor.url + "/alert", PID: floor.pid, Data: floor.data, Body: alertTemplate}
 	for _, t := range []load.Target{riposte, bare} { // connections are open, code is warm
@@ -99,29 +129,12 @@ func (b *bench) workflow() error {
 // against the triggers of published playbooks, on disk before the answer. The
 // playbook does not start on this source.
 func (b *bench) ingest() error {
-	mock, err := load.StartMock()
+	c, err := b.contest()
 	if err != nil {
 		return err
 	}
-	defer mock.Close()
-	dir, err := b.prepare()
-	if err != nil {
-		return err
-	}
-	defer remove(dir)
-	ours, err := b.serve(dir)
-	if err != nil {
-		return err
-	}
-	defer ours.stop()
-	if err := ours.setUp(b.ctx, mock.URL); err != nil {
-		return err
-	}
-	floor, err := b.serveFloor(mock.URL, "sqlite")
-	if err != nil {
-		return err
-	}
-	defer floor.stop()
+	defer c.close()
+	mock, ours, floor := c.mock, c.ours, c.floor
 	single := load.Target{URL: ours.url + "/api/ingest/bench-eve", Token: token, PID: ours.pid, Data: ours.data, Body: alertTemplate, Ingest: true}
 	batch := single
 	batch.Lines = 1000

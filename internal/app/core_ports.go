@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"riposte/connector"
-	"riposte/internal/alert"
 	"riposte/internal/cases"
 	"riposte/internal/engine"
 	"riposte/internal/fault"
@@ -322,6 +321,3 @@ func (l *ledger) Undone(t engine.Tx, id int64, ok bool, reason string, at time.T
 	}
 	return err
 }
-
-// alertOf gives the alert that a run was started by, for its case.
-func alertOf(n int64) alert.ID { return alert.ID(n) }

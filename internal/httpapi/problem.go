@@ -135,7 +135,7 @@ func plain(err error) *Problem {
 	case errors.Is(err, fault.Invalid):
 		return invalid.problem(message(err, fault.Invalid), located(err)...)
 	case errors.Is(err, fault.NotFound):
-		return notFound.problem(message(err, fault.NotFound))
+		return notFound.problem(err.Error())
 	case errors.Is(err, fault.Conflict):
 		return conflict.problem(message(err, fault.Conflict))
 	case errors.Is(err, fault.Denied):
