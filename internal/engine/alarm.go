@@ -146,7 +146,7 @@ func (r *live) progress(now time.Time) {
 
 // counters are what Stats shows.
 type counters struct {
-	started, ended, parked, woken, removed, recovered, steps atomic.Int64
+	started, ended, parked, woken, removed, recovered, events atomic.Int64
 }
 
 // Stats is how the engine does. Counters count since it was opened.
@@ -160,7 +160,7 @@ type Stats struct {
 	Checkpoint int64         `json:"checkpoint"` // where recovery would begin
 	Started    int64         `json:"started"`    // runs
 	Ended      int64         `json:"ended"`      // runs
-	Events     int64         `json:"events"`     // folded
+	Events     int64         `json:"events"`     // on disk
 	Parked     int64         `json:"parked"`     // times a waiting run left memory
 	Woken      int64         `json:"woken"`      // times one came back
 	Removed    int64         `json:"removed"`    // runs removed by retention
@@ -172,7 +172,7 @@ type Stats struct {
 func (e *Engine) Stats() Stats {
 	s := Stats{
 		Active: e.resident.Load(), Lag: e.project.lag(), End: e.end.Load(),
-		Started: e.stats.started.Load(), Ended: e.stats.ended.Load(), Events: e.stats.steps.Load(),
+		Started: e.stats.started.Load(), Ended: e.stats.ended.Load(), Events: e.stats.events.Load(),
 		Parked: e.stats.parked.Load(), Woken: e.stats.woken.Load(), Removed: e.stats.removed.Load(), Recovered: e.stats.recovered.Load(),
 		Checkpoint: e.checkpointed.Load(),
 	}

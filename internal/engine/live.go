@@ -106,6 +106,7 @@ func (r *live) e() *Engine { return r.lane.e }
 func (r *live) begun(ev run.Event) {
 	r.first = r.lastSeq
 	r.lastAt = ev.At
+	r.e().stats.events.Add(1)
 	r.step(ev)
 	r.show(r.summarize(), r.lastSeq)
 	r.drain()
@@ -244,7 +245,6 @@ func (r *live) step(ev run.Event) {
 	}
 	r.know()
 	r.moved = ev.At
-	r.e().stats.steps.Add(1)
 	r.note()
 	if ev.Kind == run.Checked {
 		r.checked = ev.Act + 1
@@ -389,6 +389,7 @@ func (r *live) submit() {
 // written goes on when an entry is on disk.
 func (r *live) written(en *entry) {
 	r.flying = nil
+	r.e().stats.events.Add(int64(en.events))
 	if en.Data != nil {
 		r.lastSeq = en.Seq
 		if r.first == 0 {

@@ -270,8 +270,8 @@ func (w *encoder) start(s *run.Start) {
 // blobReader fetches a blob by its hash.
 type blobReader func(hash string) ([]byte, error)
 
-// decodeRecord reads the events of a record. What it returns shares no memory
-// with data.
+// decodeRecord reads the events of a record. What it returns lies in data, which
+// must not change afterwards.
 func decodeRecord(data []byte, blobs blobReader) ([]run.Event, error) {
 	if len(data) < 6 || data[0] != recordVersion {
 		return nil, fmt.Errorf("a record of the journal has an unknown form: %w", fault.Invalid)
@@ -280,7 +280,7 @@ func decodeRecord(data []byte, blobs blobReader) ([]run.Event, error) {
 	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(data[1:]) {
 		return nil, fmt.Errorf("a record of the journal is damaged: %w", fault.Invalid)
 	}
-	d := &decoder{b: append([]byte(nil), body...), blobs: blobs}
+	d := &decoder{b: body, blobs: blobs}
 	n := d.uint()
 	if n > uint64(len(body)) {
 		return nil, errShort

@@ -81,7 +81,7 @@ type underWay struct {
 const grace = 2 * time.Second
 
 // keepIdle is how many goroutines wait for the next call instead of ending.
-const keepIdle = 16
+const keepIdle = 64
 
 func newCallers(e *Engine) *callers {
 	return &callers{e: e, work: make(chan *task), under: map[*task]*underWay{}}

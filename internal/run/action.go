@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"riposte/connector"
@@ -167,8 +168,11 @@ func (s *State) doing(a *activation, n *playbook.Node) *Do {
 	d := &Do{
 		Act: a.ID, N: a.N, Attempt: max(k.Attempt, 1), Node: n, Path: a.scope.frame.pathOf(n.ID), Name: k.Name, Spec: c.Spec,
 		Connection: k.Connection, Inputs: k.Inputs, Impact: k.Impact,
-		Key:     fmt.Sprintf("%s/%d", s.start.Run, a.ID),
-		Timeout: s.attemptTimeout(a, n), Hash: k.Hash, Approved: k.Approved, Rate: c.Rate, RateKey: s.rateKey(n),
+		Key:     s.start.Run.String() + "/" + strconv.FormatUint(uint64(a.ID), 10),
+		Timeout: s.attemptTimeout(a, n), Hash: k.Hash, Approved: k.Approved, Rate: c.Rate,
+	}
+	if c.Rate != nil {
+		d.RateKey = s.rateKey(n)
 	}
 	if k.Approved && k.Question != nil {
 		d.Agreed = k.Question.Asks

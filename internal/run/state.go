@@ -37,6 +37,8 @@ type State struct {
 	commands []Command
 	changes  []Change
 	agenda   []*activation
+	left     []*activation // ended in this step: somebody may still look at them
+	spare    []*activation // ended before it, to be used again
 }
 
 // outcome is how an activation ended. nil is success.
@@ -255,11 +257,24 @@ func (s *State) EndedAt() time.Time { return s.ended }
 
 // find gives the living activation with that number, nil if it does not live.
 func (s *State) find(id Act) *activation {
-	i, ok := slices.BinarySearchFunc(s.acts, id, func(a *activation, id Act) int { return int(a.ID) - int(id) })
-	if !ok {
-		return nil
+	if i, ok := s.index(id); ok {
+		return s.acts[i]
 	}
-	return s.acts[i]
+	return nil
+}
+
+// index finds the place of an activation among those that live. Mostly there
+// are few.
+func (s *State) index(id Act) (int, bool) {
+	if len(s.acts) > 16 {
+		return slices.BinarySearchFunc(s.acts, id, func(a *activation, id Act) int { return int(a.ID) - int(id) })
+	}
+	for i, a := range s.acts {
+		if a.ID == id {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // add makes a new activation live.
@@ -270,15 +285,28 @@ func (s *State) add(parent *activation, a activation) *activation {
 		a.Parent = parent.ID
 		parent.Kids++
 	}
-	p := &a
+	p := s.unused()
+	*p = a
 	s.acts = append(s.acts, p)
+	return p
+}
+
+// unused gives an activation to fill in, one that has ended where there is one:
+// a long run makes thousands.
+func (s *State) unused() *activation {
+	if len(s.spare) == 0 {
+		return new(activation)
+	}
+	p := s.spare[len(s.spare)-1]
+	s.spare = s.spare[:len(s.spare)-1]
 	return p
 }
 
 // remove ends the life of an activation.
 func (s *State) remove(a *activation) {
-	i, _ := slices.BinarySearchFunc(s.acts, a.ID, func(a *activation, id Act) int { return int(a.ID) - int(id) })
+	i, _ := s.index(a.ID)
 	s.acts = slices.Delete(s.acts, i, i+1)
+	s.left = append(s.left, a)
 	if a.ID != 0 {
 		s.find(a.Parent).Kids--
 	}

@@ -23,7 +23,8 @@ func Step(p *playbook.Plan, s *State, e Event) (*State, []Command) {
 		s.drain()
 		return s, s.commands
 	}
-	s.plan, s.commands, s.changes, s.agenda = p, nil, nil, nil
+	s.plan, s.commands, s.changes, s.agenda = p, nil, s.changes[:0], nil
+	s.spare, s.left = append(s.spare, s.left...), s.left[:0]
 	a := s.fits(&e)
 	if a == nil {
 		return s, nil
