@@ -46,6 +46,7 @@ const demoUser = "demo"
 
 // Run plays the demo.
 func (c demoCmd) Run(w *world) (err error) {
+	app.TuneMemory()
 	if err := app.CheckListen(c.Listen); err != nil {
 		return misusef("--listen: %s", err)
 	}

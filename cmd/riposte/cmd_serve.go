@@ -18,6 +18,7 @@ func (*serveCmd) Examples() string {
 
 // Run serves until it is told to stop.
 func (c *serveCmd) Run(w *world) error {
+	app.TuneMemory()
 	cfg, _, err := c.load(w)
 	if err != nil {
 		return w.diagnosed(err)

@@ -24,7 +24,7 @@ type projector struct {
 
 // How often summaries are written, and how many in one slice.
 const (
-	projectEvery = 50 * time.Millisecond
+	projectEvery = 100 * time.Millisecond
 	projectSlice = 400
 )
 

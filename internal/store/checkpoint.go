@@ -10,7 +10,7 @@ import (
 // few commits wait for one; only when the log has grown long in spite of them
 // does the writer do the small rest itself, after which the log begins anew.
 const (
-	checkpointEvery = 1000 // pages written between two checkpoints beside the writer
+	checkpointEvery = 4000 // pages written between two checkpoints beside the writer
 	maxLogPages     = 8000 // pages in the log, 32 MiB, at which the writer helps
 )
 

@@ -23,11 +23,20 @@ const (
 // NextID takes the next identifier of a kind. Identifiers grow; none is given
 // out twice, and those of a transaction that was rolled back may be missing.
 func NextID(tx *Tx, kind Kind) (int64, error) {
-	block := int64(1)
-	if kind == Alerts || kind == Runs { // many a second: reserve ahead
-		block = 256
+	return tx.db.ids.next(tx, kind, ahead(kind))
+}
+
+// ahead is how many identifiers of a kind are reserved at once: the more a
+// second there may be, the more. Those left at the end of the process are lost.
+func ahead(kind Kind) int64 {
+	switch kind {
+	case Alerts, Runs:
+		return 256
+	case Ledger:
+		return 16
+	default:
+		return 1
 	}
-	return tx.db.ids.next(tx, kind, block)
 }
 
 // take reserves n identifiers and returns the first.

@@ -103,15 +103,11 @@ func (j *Journal) NextRun(tx any) (run.ID, error) {
 // bound to.
 func (j *Journal) Claim(tx any, tenant, key string, id run.ID) (run.ID, error) {
 	t := journalTx(tx)
-	var bound run.ID
-	err := t.QueryRow("SELECT run FROM run_keys WHERE tenant = ? AND key = ?", tenantOf(tenant), key).Scan(&bound)
-	if err == nil {
-		return bound, nil
+	n, err := t.Exec("INSERT INTO run_keys (tenant, key, run) VALUES (?, ?, ?) ON CONFLICT (tenant, key) DO NOTHING", tenantOf(tenant), key, id)
+	if err == nil && n == 0 { // it is bound already
+		err = t.QueryRow("SELECT run FROM run_keys WHERE tenant = ? AND key = ?", tenantOf(tenant), key).Scan(&id)
 	}
-	if !errors.Is(err, fault.NotFound) {
-		return 0, fmt.Errorf("claim %q: %w", key, err)
-	}
-	if _, err := t.Exec("INSERT INTO run_keys (tenant, key, run) VALUES (?, ?, ?)", tenantOf(tenant), key, id); err != nil {
+	if err != nil {
 		return 0, fmt.Errorf("claim %q: %w", key, err)
 	}
 	return id, nil

@@ -23,7 +23,7 @@ CREATE TABLE run_keys (
 	key    TEXT    NOT NULL,
 	run    INTEGER NOT NULL,
 	PRIMARY KEY (tenant, key)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX run_keys_run ON run_keys (run);
 
 -- States of runs that wait outside memory, or hold the checkpoint back.
