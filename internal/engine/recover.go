@@ -172,9 +172,23 @@ func (f *folder) active() error {
 	if err != nil {
 		return err
 	}
+	lanes := make([][]run.ID, len(f.e.lanes))
 	for _, id := range ids {
-		l := f.e.laneOf(id)
-		if l.runs[id] != nil {
+		i := f.e.laneOf(id).index
+		lanes[i] = append(lanes[i], id)
+	}
+	var wg sync.WaitGroup
+	for i, l := range f.e.lanes {
+		wg.Go(func() { f.thaw(l, lanes[i]) })
+	}
+	wg.Wait()
+	return f.ctx.Err()
+}
+
+// thaw brings back those of one lane's runs that the tail has not.
+func (f *folder) thaw(l *lane, ids []run.ID) {
+	for _, id := range ids {
+		if l.runs[id] != nil || f.ctx.Err() != nil {
 			continue
 		}
 		r, err := f.e.read(f.ctx, l, id)
@@ -185,7 +199,6 @@ func (f *folder) active() error {
 			f.e.setAside(l, id, err)
 		}
 	}
-	return nil
 }
 
 // setAside notes a run that cannot be brought back. Its records stay.
