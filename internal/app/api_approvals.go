@@ -18,17 +18,50 @@ import (
 	"riposte/internal/store"
 )
 
-// Approvals lists questions. Those that do not ask the caller are left out of a
-// page where only theirs are wanted, so it can be shorter.
+// Approvals lists questions.
 func (a *api) Approvals(ctx context.Context, who auth.Caller, f httpapi.ApprovalFilter, p httpapi.Page) (httpapi.Found[httpapi.Approval], error) {
-	page, err := read(ctx, a, func(q *store.Reader) (store.Page[store.Question], error) {
-		return store.ListQuestions(q, who.Tenant, store.QuestionFilter{State: store.QuestionState(f.State), Run: run.ID(f.Run), Case: f.Case}, slice(p))
-	})
-	list, err := found(page, err, func(q store.Question) httpapi.Approval { return a.wireQuestion(ctx, who, q) })
-	if f.Mine {
-		list.Items = slices.DeleteFunc(list.Items, func(x httpapi.Approval) bool { return !x.Mine })
+	list := func(s store.Slice) (store.Page[store.Question], error) {
+		return read(ctx, a, func(q *store.Reader) (store.Page[store.Question], error) {
+			return store.ListQuestions(q, who.Tenant, store.QuestionFilter{State: store.QuestionState(f.State), Run: run.ID(f.Run), Case: f.Case}, s)
+		})
 	}
-	return list, err
+	if f.Mine {
+		return a.mine(ctx, who, list, p)
+	}
+	page, err := list(slice(p))
+	return found(page, err, func(q store.Question) httpapi.Approval { return a.wireQuestion(ctx, who, q) })
+}
+
+// How many questions are read at once where only some are wanted, and how often
+// before a page is given that may be short.
+const (
+	mineAtOnce = 200
+	mineReads  = 25
+)
+
+// mine picks those that ask the caller. No query can tell: it depends on groups,
+// roles, who is on call now, and who started the run.
+func (a *api) mine(ctx context.Context, who auth.Caller, list func(store.Slice) (store.Page[store.Question], error), p httpapi.Page) (httpapi.Found[httpapi.Approval], error) {
+	out := httpapi.Found[httpapi.Approval]{Next: p.Cursor}
+	for range mineReads {
+		page, err := list(store.Slice{Limit: mineAtOnce, Cursor: out.Next})
+		if err != nil {
+			return out, badCursor(err)
+		}
+		for _, q := range page.Items {
+			if w := a.wireQuestion(ctx, who, q); w.Mine {
+				out.Items = append(out.Items, w)
+			}
+			if len(out.Items) == p.Limit {
+				out.Next = q.Cursor()
+				return out, nil
+			}
+		}
+		if out.Next = page.Next; out.Next == "" {
+			break
+		}
+	}
+	return out, nil
 }
 
 // Approval reads one.

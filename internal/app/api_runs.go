@@ -28,7 +28,7 @@ func (a *api) Runs(ctx context.Context, who auth.Caller, f httpapi.RunFilter, p 
 	}
 	list, err := a.db.Journal().List(ctx, store.RunQuery{
 		Tenant: tenantOf(who.Tenant), Status: run.Status(f.Status), Playbook: f.Playbook, Case: f.Case, Alert: f.Alert,
-		Parent: run.ID(f.Parent), Before: run.ID(before), Limit: p.Limit + 1,
+		Parent: run.ID(f.Parent), Code: f.Code, Before: run.ID(before), Limit: p.Limit + 1,
 	})
 	if err != nil {
 		return out, err
@@ -38,9 +38,7 @@ func (a *api) Runs(ctx context.Context, who auth.Caller, f httpapi.RunFilter, p 
 		out.Next = list[p.Limit-1].Run.String()
 	}
 	for _, s := range list {
-		if f.Code == "" || s.Code == f.Code {
-			out.Items = append(out.Items, wireRun(s))
-		}
+		out.Items = append(out.Items, wireRun(s))
 	}
 	return out, nil
 }

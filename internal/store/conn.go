@@ -117,7 +117,7 @@ func (c *conn) close() error {
 }
 
 // ErrNoRow is the answer to a query for one row that finds none.
-var ErrNoRow = fmt.Errorf("no such row: %w", fault.NotFound)
+var ErrNoRow = fmt.Errorf("it is not there: %w", fault.NotFound)
 
 // Rows are the rows of a query:
 //

@@ -265,7 +265,6 @@ func TestQuestionsAndTheirAnswers(t *testing.T) {
 			{QuestionFilter{State: QuestionClosed, Run: 1}, []int64{one.ID}},
 			{QuestionFilter{Case: 5, State: QuestionOpen}, []int64{other.ID, next.ID}},
 			{QuestionFilter{Run: 1, Case: 4}, nil},
-			{QuestionFilter{Keep: func(x Question) bool { return x.Run == 2 }}, []int64{other.ID}},
 		} {
 			if got := ids(tt.f); !slices.Equal(got, tt.want) {
 				t.Errorf("%+v: %v, want %v", tt.f, got, tt.want)

@@ -76,6 +76,9 @@ func Open(ctx context.Context, path string, opt Options) (*DB, error) {
 }
 
 func (d *DB) start(ctx context.Context) (err error) {
+	if err := private(d.path); err != nil {
+		return err
+	}
 	if d.writeTo, err = opener(d.path, d.opt, false); err != nil {
 		return err
 	}
@@ -88,6 +91,19 @@ func (d *DB) start(ctx context.Context) (err error) {
 	}
 	d.writer, err = newConn(ctx, d.writeTo)
 	return err
+}
+
+// private makes the file for its owner only, whatever the folder and the umask
+// are: SQLite gives its other files the same mode.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil // a file that can only be read is SQLite's to refuse, in better words
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // writable finds what would only show as SQLite's "unable to open database".

@@ -225,36 +225,6 @@ func page[T any](q *Reader, l *listing, s Slice, read func(q *Reader, id int64) 
 	return p, nil
 }
 
-// pageOf reads a page of the records that keep accepts, which no query can tell:
-// it reads a bounded number of them.
-func pageOf[T any](q *Reader, l *listing, s Slice, read func(q *Reader, id int64) (T, error), keep func(T) bool) (p Page[T], err error) {
-	size, some := s.size(), Slice{Limit: 100, Cursor: s.Cursor}
-	for range 10 {
-		found, next, err := l.keys(q, some)
-		if err != nil {
-			return p, fmt.Errorf("list %s: %w", l.name, err)
-		}
-		for _, at := range found {
-			item, err := read(q, at.id)
-			if err != nil {
-				return p, fmt.Errorf("list %s: %w", l.name, err)
-			}
-			if !keep(item) {
-				continue
-			}
-			if p.Items = append(p.Items, item); len(p.Items) == size {
-				p.Next = at.cursor(l.name)
-				return p, nil
-			}
-		}
-		if some.Cursor = next; next == "" {
-			return p, nil
-		}
-	}
-	p.Next = some.Cursor
-	return p, nil
-}
-
 // all reads every row of a query that gives few.
 func all[T any](q *Reader, scan func(r *Rows, v *T) error, query string, args ...any) ([]T, error) {
 	rows, err := q.Query(query, args...)

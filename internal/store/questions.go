@@ -128,8 +128,12 @@ type QuestionFilter struct {
 	State QuestionState
 	Run   run.ID
 	Case  int64
-	Keep  func(Question) bool // what no query can tell: who is asked
 }
+
+// Cursor is where a list of questions goes on after this one.
+func (q Question) Cursor() string { return place{q.ID, q.ID}.cursor(questionList) }
+
+const questionList = "questions"
 
 // ListQuestions lists questions, those that wait longest first.
 func ListQuestions(q *Reader, tenant string, f QuestionFilter, s Slice) (Page[Question], error) {
@@ -141,15 +145,12 @@ func ListQuestions(q *Reader, tenant string, f QuestionFilter, s Slice) (Page[Qu
 		x.Answers, err = answersOf(q, id)
 		return x, err
 	}
-	if f.Keep != nil {
-		return pageOf(q, l, s, read, f.Keep)
-	}
 	return page(q, l, s, read)
 }
 
 // listing picks the index that leaves the least, and makes filters of the rest.
 func (f QuestionFilter) listing(tenant string) *listing {
-	l := &listing{name: "questions", table: "questions", sort: "id", id: "id", up: true}
+	l := &listing{name: questionList, table: "questions", sort: "id", id: "id", up: true}
 	state := f.State
 	switch {
 	case f.Run != 0:

@@ -24,7 +24,7 @@ type Swept struct {
 	Cases     int
 	Ledger    int
 	Questions int
-	Others    int // sessions, entries of lists and reservations whose time is over
+	Others    int // sessions, entries of lists, reservations and kept answers whose time is over
 }
 
 // Nothing tells whether nothing was removed.
@@ -37,6 +37,9 @@ const sweepSlice = 200
 // reservationsFor is longer than any limit of the guard counts back, and than
 // most runs, whose own limits count from their start.
 const reservationsFor = 30 * 24 * time.Hour
+
+// ReplaysFor is how long the answers to idempotency keys are kept.
+const ReplaysFor = 24 * time.Hour
 
 // Sweep removes what is older than it is to be kept, in slices between the
 // writes of others. What is still needed stays: alerts that belong to a case,
@@ -65,7 +68,7 @@ func (d *DB) Sweep(ctx context.Context, now time.Time, k Keep) (s Swept, err err
 	for _, over := range []struct {
 		query  string
 		before time.Time
-	}{{sweepSessions, now}, {sweepLists, now}, {sweepReservations, now.Add(-reservationsFor)}} {
+	}{{sweepSessions, now}, {sweepLists, now}, {sweepReservations, now.Add(-reservationsFor)}, {sweepReplays, now.Add(-ReplaysFor)}} {
 		n, err := d.slices(ctx, sweepRows(over.query, over.before))
 		if s.Others += n; err != nil {
 			return s, err
@@ -86,6 +89,8 @@ const (
 		WHERE expires > 0 AND expires < ? ORDER BY expires LIMIT ?)`
 	sweepReservations = `DELETE FROM reservations WHERE (run_id, act) IN (SELECT run_id, act FROM reservations
 		WHERE spent > 0 AND spent < ? ORDER BY spent LIMIT ?)`
+	sweepReplays = `DELETE FROM replays WHERE (tenant, key) IN (SELECT tenant, key FROM replays
+		WHERE at < ? ORDER BY at LIMIT ?)`
 )
 
 // slices runs a slice until there is nothing left for it. A slice tells how much

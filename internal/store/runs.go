@@ -109,6 +109,7 @@ type RunQuery struct {
 	Case     int64
 	Alert    int64
 	Parent   run.ID
+	Code     string // of the error
 	Before   run.ID // the last one of the page before
 	Limit    int    // 0 means 50
 }
@@ -127,6 +128,7 @@ func (j *Journal) List(ctx context.Context, f RunQuery) ([]run.Summary, error) {
 		{"case_id = ?", f.Case != 0, f.Case},
 		{"alert_id = ?", f.Alert != 0, f.Alert},
 		{"parent = ?", f.Parent != 0, f.Parent},
+		{"code = ? AND code <> ''", f.Code != "", f.Code},
 		{"id < ?", f.Before != 0, f.Before},
 	} {
 		if c.use {
