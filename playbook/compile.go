@@ -66,13 +66,25 @@ func (c *compiler) compile() *Plan {
 	c.plan.Finally = c.list(p.Finally, NoNode, NoNode)
 	for _, o := range p.Outputs {
 		schema, _ := o.Schema.Value.(map[string]any)
-		c.plan.Outputs = append(c.plan.Outputs, Output{Name: o.Name, Value: c.value(o.Value), Schema: schema})
+		c.plan.Outputs = append(c.plan.Outputs, Output{Name: o.Name, Value: c.value(o.Value), Schema: schema, compiled: compiledSchema(schema)})
 	}
 	slices.Sort(c.asked)
 	c.plan.Available = slices.Compact(c.asked)
 	c.plan.Missing = slices.Compact(slices.Sorted(slices.Values(c.in.missing)))
 	c.plan.Hash = c.hash()
 	return c.plan
+}
+
+// compiledSchema compiles a schema that the check has found sound; nil for none.
+func compiledSchema(schema map[string]any) *connector.CompiledSchema {
+	if schema == nil {
+		return nil
+	}
+	compiled, err := connector.CompileSchema(schema)
+	if err != nil { // the check has refused it
+		return nil
+	}
+	return compiled
 }
 
 // hash names what the plan was made of: the source and the signatures.

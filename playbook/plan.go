@@ -72,6 +72,8 @@ type Output struct {
 	Name   string
 	Value  *expr.Value
 	Schema map[string]any // nil: any
+
+	compiled *connector.CompiledSchema // of Schema
 }
 
 // Duration is a length of time that may be worked out when it is needed.

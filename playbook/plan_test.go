@@ -281,7 +281,7 @@ steps:
 		t.Error(diff, err)
 	}
 	_, err = plan.FillInputs(map[string]any{"ip": "10.0.0", "days": 91, "who": 1})
-	want := "inputs of playbook x-y: ip is not an IPv4 address such as 203.0.113.9; days is more than 90; who is not an input of it: invalid"
+	want := "inputs of playbook x-y: ip is not an IPv4 address such as 203.0.113.9; days is more than 90; who is not an input of it; expected ip, days or user: invalid"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

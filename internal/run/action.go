@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -52,6 +53,10 @@ func (s *State) enterAction(a *activation, c *playbook.ActionCall) {
 			return
 		}
 		a.call.Using = using
+	}
+	if _, err := s.duration(s.node(a).Timeout, a.scope); err != nil {
+		s.settle(a, failure("expression", fmt.Errorf("timeout: %w", err)))
+		return
 	}
 	a.call.Name, a.call.Connection = c.Name, a.call.Using
 	a.call.Impact = impactOf(c, a.call.Inputs)
@@ -133,8 +138,7 @@ func (s *State) checked(a *activation, c *CheckResult) {
 // call begins the next attempt, unless the run is paused.
 func (s *State) call(a *activation) {
 	if s.paused {
-		a.Phase = heldBack
-		s.held = append(s.held, a.ID)
+		s.holdBack(a)
 		return
 	}
 	n := s.node(a)
@@ -302,24 +306,49 @@ func (s *State) conclude(a *activation, r *connector.Result) {
 	}
 	out := resultOutcome(r)
 	g := guarded(n)
-	if out == nil {
-		again, err := s.again(a, g)
-		if err != nil {
-			out = err
-		} else if again {
-			return
-		}
-	} else if !a.Doomed && s.retry(a, g, r, out) {
+	if a.Doomed && r.Class == connector.Cancelled { // it never left
+		out = &outcome{Status: Cancelled}
+	}
+	if a.call.keep(r); s.goesOn(a, g, r, &out) {
 		return
 	}
 	if r.Status == connector.Unknown && !a.Doomed && a.call.Impact > connector.Read {
 		s.askOutcome(a, r)
 		return
 	}
-	if out == nil || r.Status == connector.Partial || r.Status == connector.Unknown {
-		s.enterUndo(a, g.Undo, r)
+	if t := a.call.Touched; t != nil {
+		s.enterUndo(a, g.Undo, t)
 	}
 	s.settle(a, out)
+}
+
+// keep remembers the last attempt that changed something, or may have: a later
+// one that fails does not undo it.
+func (k *callState) keep(r *connector.Result) {
+	switch r.Status {
+	case connector.OK, connector.Already, connector.Partial, connector.Unknown:
+		k.Touched = r
+	case connector.Denied, connector.Failed:
+	}
+}
+
+// goesOn arranges another attempt after a success that is not good enough, or
+// after an error, where one is due. out becomes how the step has ended where the
+// conditions of its retry say so.
+func (s *State) goesOn(a *activation, g *playbook.Guarded, r *connector.Result, out **outcome) bool {
+	if a.Doomed {
+		return false
+	}
+	if *out != nil {
+		again, failed := s.retry(a, g, r, *out)
+		if failed != nil {
+			*out = failed
+		}
+		return again
+	}
+	again, failed := s.again(a, g)
+	*out = failed
+	return again
 }
 
 // resultOutcome turns a connector's result into a step's outcome.
@@ -361,7 +390,7 @@ func resultOutcome(r *connector.Result) *outcome {
 // again asks retry.until after a success: true when another attempt is on its
 // way, an outcome when there is none left.
 func (s *State) again(a *activation, g *playbook.Guarded) (bool, *outcome) {
-	if g.Retry.Until == nil || a.Doomed {
+	if g.Retry.Until == nil {
 		return false, nil
 	}
 	ok, err := g.Retry.Until.EvalBool(s.env(a.scope, "output", a.res.Output, "error", nil))
@@ -373,61 +402,56 @@ func (s *State) again(a *activation, g *playbook.Guarded) (bool, *outcome) {
 	case a.call.Attempt >= g.Retry.Times:
 		return false, &outcome{Status: Failed, Err: &Error{Code: "until", Message: fmt.Sprintf("the condition of retry.until did not hold after %d attempts", a.call.Attempt)}}
 	}
-	s.backOff(a, g, 0)
-	return true, nil
+	return s.backOff(a, g, 0)
 }
 
-// retry arranges another attempt after an error, where one is due.
-func (s *State) retry(a *activation, g *playbook.Guarded, r *connector.Result, out *outcome) bool {
+// retry arranges another attempt after an error, where one is due. The outcome
+// is of a retry.if that cannot be worked out.
+func (s *State) retry(a *activation, g *playbook.Guarded, r *connector.Result, out *outcome) (bool, *outcome) {
 	k := a.call
 	once := false
 	if c := s.node(a).Action; c != nil && c.Spec != nil {
 		id := c.Spec.Idempotency
 		once = id == connector.None && k.Impact > connector.Read
 		if r.Status == connector.Unknown && id != connector.Natural && id != connector.Key {
-			return false
+			return false, nil
 		}
 	}
 	if out.Status == Denied || once || r.Final {
-		return false
+		return false, nil
 	}
 	if r.RetryAfter > 0 && r.Class == connector.RateLimited && k.Extra < maxExtraWaits {
 		k.Extra++
 		k.Attempt--
-		s.backOff(a, g, r.RetryAfter)
-		return true
+		return s.backOff(a, g, r.RetryAfter)
 	}
-	if k.Attempt >= g.Retry.Times || !s.temporary(a, g, r, out) {
-		return false
+	if k.Attempt >= g.Retry.Times {
+		return false, nil
 	}
-	s.backOff(a, g, r.RetryAfter)
-	return true
+	ok, err := s.temporary(a, g, r, out)
+	if err != nil {
+		return false, failure("expression", fmt.Errorf("retry if: %w; it was asked about %s: %s", err, out.Err.Code, out.Err.Message))
+	}
+	if !ok {
+		return false, nil
+	}
+	return s.backOff(a, g, r.RetryAfter)
 }
 
 // temporary tells whether an error is worth another attempt.
-func (s *State) temporary(a *activation, g *playbook.Guarded, r *connector.Result, out *outcome) bool {
+func (s *State) temporary(a *activation, g *playbook.Guarded, r *connector.Result, out *outcome) (bool, error) {
 	if g.Retry.If != nil {
-		ok, err := g.Retry.If.EvalBool(s.env(a.scope, "error", out.Err.env(), "output", a.res.Output))
-		return err == nil && ok
+		return g.Retry.If.EvalBool(s.env(a.scope, "error", out.Err.env(), "output", a.res.Output))
 	}
-	if r.Temporary || r.Class == connector.Timeout {
-		return true
-	}
-	for _, c := range g.Retry.On {
-		if c == r.Class {
-			return true
-		}
-	}
-	return false
+	return r.Temporary || r.Class == connector.Timeout || slices.Contains(g.Retry.On, r.Class), nil
 }
 
 // backOff waits before the next attempt: every, growing, or what the product
-// asked for if that is longer.
-func (s *State) backOff(a *activation, g *playbook.Guarded, least time.Duration) {
+// asked for if that is longer. It gives what retry gives.
+func (s *State) backOff(a *activation, g *playbook.Guarded, least time.Duration) (bool, *outcome) {
 	every, err := s.duration(g.Retry.Every, a.scope)
 	if err != nil {
-		s.settle(a, failure("expression", fmt.Errorf("retry every: %w", err)))
-		return
+		return false, failure("expression", fmt.Errorf("retry every: %w", err))
 	}
 	wait := every
 	if g.Retry.Backoff > 1 && a.call.Attempt > 1 {
@@ -435,6 +459,7 @@ func (s *State) backOff(a *activation, g *playbook.Guarded, least time.Duration)
 		wait = time.Duration(min(grown, float64(max(playbook.MaxRetryWait, every))))
 	}
 	s.wake(a, backoff, s.now.Add(max(wait, least)), false)
+	return true, nil
 }
 
 // childEnded goes on after a called run.
@@ -453,11 +478,15 @@ func (s *State) childEnded(a *activation, c *ChildResult) {
 	switch c.Status {
 	case Succeeded:
 	case Cancelled:
+		if a.Doomed {
+			out = &outcome{Status: Cancelled}
+			break
+		}
 		out = &outcome{Status: Failed, Err: &Error{Code: "cancelled", Message: "the called playbook was cancelled"}}
 	default:
 		out = &outcome{Status: c.Status, Err: &Error{Code: "failed", Message: "the called playbook failed"}}
 	}
-	if out != nil && c.Error != nil {
+	if out != nil && out.Err != nil && c.Error != nil {
 		out.Err.Message = c.Error.Message
 		if c.Status != Cancelled {
 			out.Err.Code = c.Error.Code
@@ -466,19 +495,13 @@ func (s *State) childEnded(a *activation, c *ChildResult) {
 	s.remember(a, true)
 	r := &connector.Result{Status: connector.OK, Output: c.Outputs}
 	if out != nil {
-		r.Status = connector.Failed
-		r.Temporary = c.Status == TimedOut
-		if !a.Doomed && s.retry(a, g, r, out) {
-			return
-		}
-	} else {
-		again, err := s.again(a, g)
-		if err != nil {
-			out = err
-		} else if again {
-			return
-		}
-		s.enterUndo(a, g.Undo, r)
+		r.Status, r.Temporary = connector.Failed, c.Status == TimedOut
+	}
+	if a.call.keep(r); s.goesOn(a, g, r, &out) {
+		return
+	}
+	if t := a.call.Touched; t != nil {
+		s.enterUndo(a, g.Undo, t)
 	}
 	s.settle(a, out)
 }

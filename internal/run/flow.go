@@ -185,16 +185,16 @@ func (s *State) rounds(a *activation, b *playbook.ForEachBlock) {
 	if a.Kids > 0 {
 		return
 	}
+	s.settle(a, a.First)
+}
+
+// count puts into a loop's result what it has come to, however it ends.
+func (a *activation) count() {
+	a.res.Loop, a.res.Succeeded, a.res.Failed, a.res.Rounds = true, a.Good, a.Bad, a.Next
 	a.res.Output = []any{}
 	if a.Collect != nil {
 		a.res.Output = a.Collect
 	}
-	s.settleLoop(a, a.First)
-}
-
-func (s *State) settleLoop(a *activation, out *outcome) {
-	a.res.Loop, a.res.Succeeded, a.res.Failed, a.res.Rounds = true, a.Good, a.Bad, a.Next
-	s.settle(a, out)
 }
 
 // openRound begins a round in a frame of its own.
@@ -213,7 +213,7 @@ func (s *State) roundEnded(a, seq *activation, out *outcome) {
 	if n.Verb == playbook.While {
 		if out != nil {
 			a.Bad++
-			s.settleLoop(a, out)
+			s.settle(a, out)
 			return
 		}
 		a.Good++
@@ -249,12 +249,11 @@ func (s *State) round(a *activation, b *playbook.WhileBlock) {
 	ok, err := b.Cond.EvalBool(s.env(a.scope, "index", a.Next))
 	switch {
 	case err != nil:
-		s.settleLoop(a, failure("expression", fmt.Errorf("while: %w", err)))
+		s.settle(a, failure("expression", fmt.Errorf("while: %w", err)))
 	case !ok:
-		a.res.Output = []any{}
-		s.settleLoop(a, nil)
+		s.settle(a, nil)
 	case a.Next >= b.Max:
-		s.settleLoop(a, &outcome{Status: Failed, Err: &Error{Code: "iteration_limit", Message: fmt.Sprintf("the loop was not done after %d rounds", b.Max)}})
+		s.settle(a, &outcome{Status: Failed, Err: &Error{Code: "iteration_limit", Message: fmt.Sprintf("the loop was not done after %d rounds", b.Max)}})
 	default:
 		a.Next++
 		s.openRound(a, b.Do, a.Next-1, "", nil)
@@ -345,6 +344,9 @@ func (s *State) settle(a *activation, out *outcome) {
 	}
 	n := s.node(a)
 	a.res.Status, a.res.Ended = Succeeded, s.now
+	if n.Verb == playbook.ForEach || n.Verb == playbook.While {
+		a.count()
+	}
 	if out != nil {
 		a.res.Status, a.res.Err = out.Status, out.Err
 		if out.Err != nil && out.Err.Step == "" {
@@ -390,6 +392,10 @@ func (s *State) handlerScope(sc *scope, out *outcome, output any) *scope {
 func (s *State) takeBack(a *activation) {
 	if len(a.Done) == 0 && len(a.Calls) == 0 {
 		s.leave(a, a.Saved)
+		return
+	}
+	if s.paused {
+		s.holdBack(a)
 		return
 	}
 	a.N++
@@ -540,6 +546,9 @@ func (s *State) withdraw(a *activation) {
 func (s *State) perish(a *activation) {
 	if !a.Seq {
 		s.withdraw(a)
+		if a.call != nil && a.call.Touched != nil {
+			s.enterUndo(a, guarded(s.node(a)).Undo, a.call.Touched)
+		}
 		if a.Phase != handling && !a.res.Status.Final() {
 			a.res.Status, a.res.Ended = Cancelled, s.now
 			a.scope.frame.set(s.node(a), a.res)
@@ -552,13 +561,7 @@ func (s *State) perish(a *activation) {
 // bodyEnded goes on after the playbook's steps: outputs, on_error, finally.
 func (s *State) bodyEnded(run *activation, out *outcome) {
 	if out == nil || out.Status == Succeeded {
-		outputs, err := s.workOutputs()
-		if err == nil {
-			s.outputs = outputs
-			out = nil
-		} else {
-			out = failure("expression", err)
-		}
+		out = s.workOutputs()
 	}
 	run.Role, run.Saved = handlerRole, out
 	h := s.plan.OnError
@@ -569,7 +572,10 @@ func (s *State) bodyEnded(run *activation, out *outcome) {
 		s.closeRun(run, out)
 		return
 	}
-	s.deadline(run, playbook.FinallyTimeout)
+	// It has what is left of the run's time, and as long as finally in any case.
+	if run.Deadline == 0 || run.DueAt.Before(s.now.Add(playbook.FinallyTimeout)) {
+		s.ownTime(run)
+	}
 	if h.Kind == playbook.UndoBlock {
 		s.takeBack(run)
 		return
@@ -596,8 +602,17 @@ func (s *State) closeRun(run *activation, out *outcome) {
 		s.finish(run)
 		return
 	}
-	s.deadline(run, playbook.FinallyTimeout)
+	s.forget(run)
+	if !s.paused { // else its time begins with the end of the pause: it always runs
+		s.ownTime(run)
+	}
 	s.open(run, finallyRole, s.plan.Finally, s.root)
+}
+
+// ownTime gives the end of a run a time limit of its own.
+func (s *State) ownTime(run *activation) {
+	s.forget(run)
+	s.deadline(run, playbook.FinallyTimeout)
 }
 
 // finish ends the run.
@@ -622,16 +637,23 @@ func wantsAnswer(c Command) bool {
 	return true
 }
 
-func (s *State) workOutputs() (map[string]any, error) {
+// workOutputs works out what the run gives to others and holds it against what
+// the playbook says of it.
+func (s *State) workOutputs() *outcome {
 	m := make(map[string]any, len(s.plan.Outputs))
-	for _, o := range s.plan.Outputs {
+	for i := range s.plan.Outputs {
+		o := &s.plan.Outputs[i]
 		v, err := o.Value.Eval(s.env(s.root))
 		if err != nil {
-			return nil, fmt.Errorf("outputs.%s: %w", o.Name, err)
+			return failure("expression", fmt.Errorf("outputs.%s: %w", o.Name, err))
 		}
 		m[o.Name] = expr.Normalize(v)
+		if wrong := o.Wrong(m[o.Name]); wrong != "" {
+			return &outcome{Status: Failed, Err: &Error{Code: "output", Message: "outputs: " + wrong}}
+		}
 	}
-	return m, nil
+	s.outputs = m
+	return nil
 }
 
 // label is how people know a step: its id, else its verb and line.

@@ -55,7 +55,7 @@ const (
 	inside   phase = iota // blocks: children run
 	checking              // Check
 	asking                // Ask
-	heldBack              // the call waits for the end of a pause
+	heldBack              // the call, or taking back, waits for the end of a pause
 	calling               // Do
 	backoff               // Sleep until the next attempt
 	polling               // Sleep until the next poll
@@ -140,8 +140,9 @@ type callState struct {
 	Votes      [][]string         `json:"votes,omitempty"` // by quorum: who agreed
 	Job        any                `json:"job,omitempty"`   // the output of the call that began a long job
 	JobUntil   time.Time          `json:"job_until,omitzero"`
-	Ended      *connector.Result  `json:"ended,omitempty"` // a job that is being called off ended so
-	Polls      bool               `json:"polls,omitempty"` // the call under way is a poll
+	Ended      *connector.Result  `json:"ended,omitempty"`   // a job that is being called off ended so
+	Polls      bool               `json:"polls,omitempty"`   // the call under way is a poll
+	Touched    *connector.Result  `json:"touched,omitempty"` // the last attempt that may have changed something
 }
 
 // result is what expressions and people see of a step.

@@ -2,9 +2,11 @@ package run
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"riposte/internal/expr"
+	"riposte/internal/fault"
 	"riposte/internal/id"
 	"riposte/playbook"
 )
@@ -277,12 +279,24 @@ func (s *State) resume() {
 		case a == nil:
 		case a.Seq:
 			s.agenda = append(s.agenda, a)
+		case a.Phase == heldBack && a.Saved != nil: // an error to undo for
+			s.takeBack(a)
 		case a.Phase == heldBack:
 			s.call(a)
 		}
 	}
 	s.held = nil
-	s.changed(s.find(0), nil, Running)
+	run := s.find(0)
+	if run.Role == finallyRole && run.Deadline == 0 {
+		s.ownTime(run)
+	}
+	s.changed(run, nil, Running)
+}
+
+// holdBack lets an activation wait for the end of a pause.
+func (s *State) holdBack(a *activation) {
+	a.Phase = heldBack
+	s.held = append(s.held, a.ID)
 }
 
 // sleep asks for a timer and returns its number.
@@ -304,5 +318,6 @@ func (s *State) do(c Command) { s.commands = append(s.commands, c) }
 
 // failure is an error outcome with a code.
 func failure(code string, err error) *outcome {
-	return &outcome{Status: Failed, Err: &Error{Code: code, Message: err.Error()}}
+	message := strings.TrimSuffix(err.Error(), ": "+fault.Invalid.Error()) // the code says so
+	return &outcome{Status: Failed, Err: &Error{Code: code, Message: message}}
 }

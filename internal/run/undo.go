@@ -32,12 +32,14 @@ func (s *State) enterUndo(a *activation, u *playbook.Undo, r *connector.Result) 
 // remember tells the blocks around a step that it did something (or called a
 // run that may have), for their on_error: undo.
 func (s *State) remember(a *activation, call bool) {
-	for p := s.find(a.Parent); ; p = s.find(p.Parent) {
+	for p := a; ; p = s.find(p.Parent) { // a playbook step may have on_error: undo itself
 		if !p.Seq && s.undoes(p) {
+			list := &p.Done
 			if call {
-				p.Calls = append(p.Calls, a.ID)
-			} else {
-				p.Done = append(p.Done, a.ID)
+				list = &p.Calls
+			}
+			if n := len(*list); n == 0 || (*list)[n-1] != a.ID { // it may have been tried again
+				*list = append(*list, a.ID)
 			}
 		}
 		if p.ID == 0 {
