@@ -54,7 +54,7 @@ func (c *playbookTestCmd) Run(w *world) error {
 		out.add(r, c.Coverage)
 	}
 	if c.JUnit != "" {
-		xml, err := rehearse.JUnit(reports)
+		xml, err := rehearse.JUnit(reports, time.Now())
 		if err != nil {
 			return err
 		}

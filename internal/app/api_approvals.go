@@ -4,10 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 
-	"riposte/connector"
 	"riposte/internal/auth"
 	"riposte/internal/expr"
 	"riposte/internal/fault"
@@ -207,8 +204,8 @@ func fill(to *run.Answer, q store.Question, name string, ans httpapi.Answer) err
 		}
 		to.Yes = word == "done"
 	case q.Kind == run.ForAnswer:
-		if err := fits(q, ans.Value); err != nil {
-			return err
+		if wrong := q.Wrong(ans.Value); wrong != "" {
+			return httpapi.WrongField("/value", wrong)
 		}
 		to.Value = ans.Value
 	}
@@ -221,28 +218,4 @@ func decoded(raw json.RawMessage) any {
 		return nil
 	}
 	return v
-}
-
-// fits holds an answer against options and form.
-func fits(q store.Question, value json.RawMessage) error {
-	v := decoded(value)
-	if len(q.Options) > 0 {
-		if s, ok := v.(string); !ok || !slices.Contains(q.Options, s) {
-			return httpapi.WrongField("/value", "it is none of the options "+strings.Join(q.Options, ", "))
-		}
-	}
-	if q.Form == nil {
-		if q.Options == nil && v == nil {
-			return httpapi.WrongField("/value", "it is missing")
-		}
-		return nil
-	}
-	schema, err := connector.CompileSchema(q.Form)
-	if err != nil {
-		return fmt.Errorf("the form of the question: %w", err)
-	}
-	for _, p := range schema.Check(v) {
-		return httpapi.WrongField("/value", p.String())
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package rehearse
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ func one(p *playbook.Plan, t *playbook.Test, c *cover) Result {
 
 func newStage(p *playbook.Plan, t *playbook.Test, c *cover, r *Result) *stage {
 	return &stage{
-		plan: withoutPolls(p), test: t, cover: c, now: opening, used: map[string]int{}, status: map[string]run.Status{},
+		plan: withoutPolls(p), test: t, cover: c, now: opening, used: map[string]int{}, passed: map[string][]time.Time{},
 		rounds: map[playbook.NodeID]run.Change{}, result: r,
 	}
 }
@@ -173,12 +174,7 @@ func (s *stage) compareSteps(x playbook.Expectation) {
 	if len(x.Steps) == 0 {
 		return
 	}
-	now := s.state.Statuses()
-	for _, c := range s.rounds {
-		for id, st := range c.Statuses() {
-			now[id] = st
-		}
-	}
+	now := s.lastStatuses()
 	for _, e := range x.Steps {
 		st, ok := now[e.Name]
 		if !ok {
@@ -188,6 +184,28 @@ func (s *stage) compareSteps(x playbook.Expectation) {
 			s.problem(e.Pos, "step %s is %s; expected %v", e.Name, st, e.Value.Value)
 		}
 	}
+}
+
+// lastStatuses gives the status of every step, inside loops that of the last
+// round.
+func (s *stage) lastStatuses() map[string]run.Status {
+	now := s.state.Statuses()
+	last := map[playbook.NodeID][]int{playbook.NoNode: nil}
+	for i := range s.plan.Nodes { // outer loops stand before those inside them
+		loop := playbook.NodeID(i)
+		c, ran := s.rounds[loop]
+		if !ran {
+			continue
+		}
+		rounds := c.Rounds()
+		outer, there := last[s.plan.Nodes[loop].Loop]
+		if !there || !slices.Equal(outer, rounds[:len(rounds)-1]) {
+			continue // it did not run in the last round of the loop around it
+		}
+		last[loop] = rounds
+		maps.Copy(now, c.Statuses())
+	}
+	return now
 }
 
 func (s *stage) compareValues(what string, want []playbook.Entry, got map[string]any) {

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"strings"
+	"time"
 )
 
 type junitSuites struct {
@@ -11,41 +12,65 @@ type junitSuites struct {
 	Suites  []junitSuite `xml:"testsuite"`
 }
 
+// junitSuite has everything that the strictest of the schemas in use wants, in
+// its order.
 type junitSuite struct {
-	Name     string      `xml:"name,attr"`
-	Tests    int         `xml:"tests,attr"`
-	Failures int         `xml:"failures,attr"`
-	Errors   int         `xml:"errors,attr"`
-	Skipped  int         `xml:"skipped,attr"`
-	Time     string      `xml:"time,attr"`
-	Cases    []junitCase `xml:"testcase"`
+	ID         int             `xml:"id,attr"`
+	Name       string          `xml:"name,attr"`
+	Package    string          `xml:"package,attr"`
+	Timestamp  string          `xml:"timestamp,attr"`
+	Host       string          `xml:"hostname,attr"`
+	Tests      int             `xml:"tests,attr"`
+	Failures   int             `xml:"failures,attr"`
+	Errors     int             `xml:"errors,attr"`
+	Skipped    int             `xml:"skipped,attr"`
+	Time       string          `xml:"time,attr"`
+	Properties []junitProperty `xml:"properties>property"`
+	Cases      []junitCase     `xml:"testcase"`
+	Out        string          `xml:"system-out"`
+	Err        string          `xml:"system-err"`
+}
+
+type junitProperty struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
 }
 
 type junitCase struct {
-	Class   string        `xml:"classname,attr"`
 	Name    string        `xml:"name,attr"`
-	File    string        `xml:"file,attr"`
-	Line    int           `xml:"line,attr"`
+	Class   string        `xml:"classname,attr"`
 	Time    string        `xml:"time,attr"`
 	Failure *junitFailure `xml:"failure,omitempty"`
 }
 
 type junitFailure struct {
+	Type    string `xml:"type,attr"`
 	Message string `xml:"message,attr"`
 	Text    string `xml:",chardata"`
 }
 
-// JUnit writes reports in the XML form that CI servers read. Times are those
-// of the rehearsed runs.
-func JUnit(reports []Report) ([]byte, error) {
+// noTime stands for how long a test took: time in them is virtual.
+const noTime = "0.000"
+
+// JUnit writes reports in the XML form that CI servers read. at is when the
+// tests ran.
+func JUnit(reports []Report, at time.Time) ([]byte, error) {
 	var all junitSuites
-	for _, r := range reports {
-		suite := junitSuite{Name: r.Playbook, Tests: len(r.Tests), Time: "0"}
+	for i, r := range reports {
+		suite := junitSuite{
+			ID: i, Name: r.Playbook, Package: r.Playbook, Timestamp: at.UTC().Format("2006-01-02T15:04:05"), Host: "localhost",
+			Tests: len(r.Tests), Time: noTime,
+			Properties: []junitProperty{
+				{"file", r.File},
+				{"branches", fmt.Sprint(r.Coverage.Total)},
+				{"branches taken", fmt.Sprint(r.Coverage.Taken)},
+			},
+		}
 		for _, t := range r.Tests {
-			c := junitCase{Class: r.Playbook, Name: t.Name, File: r.File, Line: t.Line, Time: "0"}
+			c := junitCase{Class: r.Playbook, Name: t.Name, Time: noTime}
 			if len(t.Problems) > 0 {
 				suite.Failures++
-				c.Failure = &junitFailure{Message: t.Problems[0].Message, Text: problemLines(r.File, t.Problems)}
+				c.Failure = &junitFailure{Type: "expectation", Message: t.Problems[0].Message, Text: problemLines(r.File, t.Problems)}
 			}
 			suite.Cases = append(suite.Cases, c)
 		}

@@ -63,8 +63,8 @@ func (c Coverage) Percent() float64 {
 // Branch is one way that a run may go.
 type Branch struct {
 	Line int    `json:"line"`
-	Step string `json:"step"`
-	Way  string `json:"way"` // then, else, case …, done, skipped, on_error
+	Step string `json:"step"` // "playbook" for that of the whole
+	Way  string `json:"way"`  // then, else, case …, done, skipped, on_error
 }
 
 func (b Branch) String() string { return fmt.Sprintf("line %d: %s of %s", b.Line, b.Way, b.Step) }
@@ -116,12 +116,19 @@ func newCover(p *playbook.Plan) *cover {
 			c.way(n, "on_error")
 		}
 	}
+	if h := p.OnError; h != nil && h.Kind == playbook.Steps && len(h.Do) > 0 {
+		c.add(playbook.NoNode, Branch{Line: p.Nodes[h.Do[0]].Line, Step: "playbook", Way: "on_error"})
+	}
 	return c
 }
 
 func (c *cover) way(n *playbook.Node, way string) {
-	c.index[wayKey{n.ID, way}] = len(c.ways)
-	c.ways = append(c.ways, Branch{Line: n.Line, Step: playbook.Label(n), Way: way})
+	c.add(n.ID, Branch{Line: n.Line, Step: playbook.Label(n), Way: way})
+}
+
+func (c *cover) add(id playbook.NodeID, b Branch) {
+	c.index[wayKey{id, b.Way}] = len(c.ways)
+	c.ways = append(c.ways, b)
 }
 
 func (c *cover) take(id playbook.NodeID, way string) { c.taken[wayKey{id, way}] = true }

@@ -28,15 +28,17 @@ type stage struct {
 	used   map[string]int // replies taken from a list of replies
 	calls  []call
 	undos  []entry
-	status map[string]run.Status          // by step id, of its last round
-	rounds map[playbook.NodeID]run.Change // the last change inside each loop
+	rounds map[playbook.NodeID]run.Change // the last change in the last round of each loop
+	passed map[string][]time.Time         // by key of a rate: when calls passed
 	result *Result
 }
 
+// timer wakes the run, or lets a call leave that a rate held up.
 type timer struct {
-	at  time.Time
-	act run.Act
-	n   int
+	at   time.Time
+	act  run.Act
+	n    int
+	held run.Command // nil: it wakes the run
 }
 
 type call struct {
@@ -47,6 +49,7 @@ type call struct {
 type entry struct {
 	act  run.Act
 	undo run.UndoEntry
+	due  time.Time // zero: never by itself
 	done bool
 }
 
@@ -80,18 +83,45 @@ func (s *stage) perform(start *run.Start) {
 	}
 }
 
-// wake lets virtual time pass until the next timer.
+// wake lets virtual time pass until the next timer, or until something is taken
+// back by itself.
 func (s *stage) wake() bool {
 	if len(s.timers) == 0 {
 		return false
 	}
 	t := slices.MinFunc(s.timers, func(a, b timer) int { return a.at.Compare(b.at) })
+	if e := s.nextUndo(); e != nil && e.due.Before(t.at) {
+		s.pass(e.due)
+		s.undo(e)
+		return true
+	}
 	s.timers = slices.DeleteFunc(s.timers, func(x timer) bool { return x == t })
-	if t.at.After(s.now) {
-		s.now = t.at
+	s.pass(t.at)
+	if t.held != nil {
+		s.leave(t.held)
+		return true
 	}
 	s.feed(run.Event{Kind: run.Fired, At: s.now, Act: t.act, N: t.n})
 	return true
+}
+
+// pass moves the clock, which never goes back.
+func (s *stage) pass(to time.Time) {
+	if to.After(s.now) {
+		s.now = to
+	}
+}
+
+// nextUndo is the entry that is taken back next because its time is over, nil
+// if there is none.
+func (s *stage) nextUndo() *entry {
+	var next *entry
+	for i := range s.undos {
+		if e := &s.undos[i]; !e.done && !e.due.IsZero() && (next == nil || e.due.Before(next.due)) {
+			next = e
+		}
+	}
+	return next
 }
 
 func (s *stage) feed(e run.Event) {
@@ -114,9 +144,10 @@ func (s *stage) watch() {
 			continue
 		}
 		n := &s.plan.Nodes[c.Node]
-		if n.Loop != playbook.NoNode {
+		if before, ok := s.rounds[n.Loop]; n.Loop != playbook.NoNode && (!ok || slices.Compare(before.Rounds(), c.Rounds()) <= 0) {
 			s.rounds[n.Loop] = c
 		}
+		s.handlers(n)
 		if n.When != nil {
 			if c.Status == run.Skipped {
 				s.cover.take(n.ID, "skipped")
@@ -127,9 +158,19 @@ func (s *stage) watch() {
 		if v, _ := c.View(); v.Taken != "" {
 			s.cover.take(n.ID, v.Taken)
 		}
-		if c.Status.Err() && n.OnError != nil && n.OnError.Kind == playbook.Steps {
-			s.cover.take(n.ID, "on_error")
-		}
+	}
+}
+
+// handlers notes the handler that a step belongs to: it has begun.
+func (s *stage) handlers(n *playbook.Node) {
+	if h := s.plan.OnError; h != nil && len(h.Do) > 0 && h.Do[0] == n.ID {
+		s.cover.take(playbook.NoNode, "on_error")
+	}
+	if n.Parent == playbook.NoNode {
+		return
+	}
+	if h := s.plan.Nodes[n.Parent].OnError; h != nil && len(h.Do) > 0 && h.Do[0] == n.ID {
+		s.cover.take(n.Parent, "on_error")
 	}
 }
 
@@ -139,20 +180,67 @@ func (s *stage) carry(c run.Command) {
 	case *run.Check:
 		s.later(run.Event{Kind: run.Checked, Act: c.Act, N: c.N, Check: &run.CheckResult{Hash: "rehearsal"}})
 	case *run.Do:
-		r := s.call(c.Node, c.Name, c.Inputs)
-		s.later(run.Event{Kind: run.Finished, Act: c.Act, N: c.N, Result: r})
+		s.hold(c, c.Act, c.N, c.Rate, c.RateKey)
 	case *run.CallRun:
-		s.later(run.Event{Kind: run.Ended, Act: c.Act, N: c.N, Child: s.child(c)})
+		s.hold(c, c.Act, c.N, c.Rate, c.RateKey)
 	case *run.Sleep:
-		s.timers = append(s.timers, timer{c.Until, c.Act, c.N})
+		s.timers = append(s.timers, timer{at: c.Until, act: c.Act, n: c.N})
 	case *run.Ask:
 		s.answer(c)
 	case *run.Enter:
-		s.undos = append(s.undos, entry{act: c.Act, undo: c.Entry})
+		e := entry{act: c.Act, undo: c.Entry}
+		if c.Entry.After > 0 && !c.Entry.Already {
+			e.due = s.now.Add(c.Entry.After)
+		}
+		s.undos = append(s.undos, e)
 	case *run.TakeBack:
 		s.takeBack(c)
 	case *run.Drop:
-		s.timers = slices.DeleteFunc(s.timers, func(t timer) bool { return t.act == c.Act && (c.N == 0 || c.N == t.n) })
+		s.drop(c)
+	}
+}
+
+// drop forgets timers. A call that a rate holds up never leaves, and says so.
+func (s *stage) drop(c *run.Drop) {
+	s.timers = slices.DeleteFunc(s.timers, func(t timer) bool {
+		if t.act != c.Act || c.N != 0 && c.N != t.n {
+			return false
+		}
+		switch t.held.(type) {
+		case *run.Do:
+			s.later(run.Event{Kind: run.Finished, Act: t.act, N: t.n, Result: &connector.Result{Status: connector.Failed, Class: connector.Cancelled}})
+		case *run.CallRun:
+			s.later(run.Event{Kind: run.Ended, Act: t.act, N: t.n, Child: &run.ChildResult{Status: run.Cancelled}})
+		}
+		return true
+	})
+}
+
+// hold lets a call leave when the rate of its step allows it: at most so many in
+// any span of its length.
+func (s *stage) hold(c run.Command, act run.Act, n int, r *playbook.Rate, key string) {
+	at := s.now
+	if r != nil {
+		passed := s.passed[key]
+		if i := len(passed) - r.Times; i >= 0 && passed[i].Add(r.Per).After(at) {
+			at = passed[i].Add(r.Per)
+		}
+		s.passed[key] = append(passed, at)
+	}
+	if at.After(s.now) {
+		s.timers = append(s.timers, timer{at: at, act: act, n: n, held: c})
+		return
+	}
+	s.leave(c)
+}
+
+// leave makes a call.
+func (s *stage) leave(c run.Command) {
+	switch c := c.(type) {
+	case *run.Do:
+		s.later(run.Event{Kind: run.Finished, Act: c.Act, N: c.N, Result: s.call(c.Node, c.Name, c.Inputs)})
+	case *run.CallRun:
+		s.later(run.Event{Kind: run.Ended, Act: c.Act, N: c.N, Child: s.child(c)})
 	}
 }
 
@@ -215,9 +303,18 @@ func (s *stage) call(n *playbook.Node, name string, with map[string]any) *connec
 		if rep.Code.Set() {
 			code = connector.Class(rep.Code.Value)
 		}
-		return &connector.Result{Status: connector.Failed, Class: code, Message: rep.Error.Value}
+		return &connector.Result{Status: connector.Failed, Class: code, Message: rep.Error.Value, Temporary: passing(n, code)}
 	}
 	return &connector.Result{Status: connector.OK, Output: encode(rep.Output.Value)}
+}
+
+// passing tells whether an error of an action that is not loaded is worth a retry;
+// of one that is, its manifest says so.
+func passing(n *playbook.Node, code connector.Class) bool {
+	if n == nil || n.Action == nil || n.Action.Spec != nil {
+		return false
+	}
+	return code == connector.Transient || code == connector.RateLimited
 }
 
 // child answers a playbook step from its mock.
@@ -258,6 +355,10 @@ func (s *stage) answer(c *run.Ask) {
 		}
 		if c.Question.Kind == run.ForAnswer {
 			ans.Value = encode(a.Value.Value)
+			if wrong := c.Question.Wrong(ans.Value); wrong != "" {
+				s.problem(a.Pos, "the answer of %s: %s", n.Step, wrong)
+				return
+			}
 			s.later(run.Event{Kind: run.Answered, Act: c.Act, N: c.N, Answer: ans})
 			return
 		}
@@ -282,11 +383,16 @@ func (s *stage) takeBack(c *run.TakeBack) {
 		if e.done || !slices.Contains(c.Acts, e.act) {
 			continue
 		}
-		e.done = true
-		with, _ := decode(e.undo.With).(map[string]any)
-		s.call(nil, e.undo.Action+e.undo.Playbook, with)
+		s.undo(e)
 	}
 	s.later(run.Event{Kind: run.Undone, Act: c.Act, N: c.N})
+}
+
+// undo carries out one entry.
+func (s *stage) undo(e *entry) {
+	e.done = true
+	with, _ := decode(e.undo.With).(map[string]any)
+	s.call(nil, e.undo.Action+e.undo.Playbook, with)
 }
 
 func encode(v any) json.RawMessage {

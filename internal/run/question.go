@@ -196,6 +196,28 @@ func (s *State) askOutcome(a *activation, r *connector.Result) {
 	})
 }
 
+// Wrong says why a value is no answer to a question, "" if it is one.
+func (q *Question) Wrong(value json.RawMessage) string {
+	v := decode(value)
+	if text, ok := v.(string); len(q.Options) > 0 && (!ok || !slices.Contains(q.Options, text)) {
+		return "it is none of the options " + strings.Join(q.Options, ", ")
+	}
+	if q.Form == nil {
+		if len(q.Options) == 0 && v == nil {
+			return "it is missing"
+		}
+		return ""
+	}
+	schema, err := connector.CompileSchema(q.Form)
+	if err != nil { // the check has refused it
+		return "the form of the question cannot be read: " + err.Error()
+	}
+	for _, p := range schema.Check(v) {
+		return p.String()
+	}
+	return ""
+}
+
 // answerFits tells whether an answer is one that the question allows.
 func (a *activation) answerFits(ans *Answer) bool {
 	q := a.call.Question

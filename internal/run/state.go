@@ -213,6 +213,7 @@ type frame struct {
 	results []*result
 	steps   map[string]any // by step id, as expressions see it, those of outer frames included
 	path    string         // "" or "7[2]/": the rounds that lead here
+	round   int            // of the loop, from 0
 }
 
 // scope is a frame with the names that expressions may use in it.
@@ -355,7 +356,7 @@ func (s *State) newFrame(outer *frame, loop playbook.NodeID, round int) *frame {
 	end := playbook.NodeID(len(s.plan.Nodes))
 	if outer != nil {
 		n := &s.plan.Nodes[loop]
-		f.base, end = loop+1, n.End
+		f.base, f.round, end = loop+1, round, n.End
 		f.path = outer.pathOf(loop) + "[" + strconv.Itoa(round) + "]/"
 		f.steps = make(map[string]any, len(outer.steps)+int(end-f.base))
 		for k, v := range outer.steps {

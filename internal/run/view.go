@@ -2,6 +2,7 @@ package run
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"riposte/internal/expr"
@@ -36,16 +37,27 @@ func (s *State) changed(a *activation, r *result, st Status) {
 func (s *State) Changes() []Change { return s.changes }
 
 // Statuses gives the status of every step id in the same round of the same loop
-// as the change (or outside all loops), as they are when it is called.
+// as the change (or outside all loops), as they are when it is called. What is
+// inside loops in there is pending, or skipped with them.
 func (c Change) Statuses() map[string]Status {
 	m := map[string]Status{}
 	for i, r := range c.frame.results {
-		n := &c.plan.Nodes[int(c.frame.base)+i]
-		if _, mine := c.frame.steps[n.Step]; mine && n.Step != "" {
+		if n := &c.plan.Nodes[int(c.frame.base)+i]; n.Step != "" {
 			m[n.Step] = r.Status
 		}
 	}
 	return m
+}
+
+// Rounds tells in which rounds of which loops the change is, outermost first:
+// none outside all loops.
+func (c Change) Rounds() []int {
+	var list []int
+	for f := c.frame; f.outer != nil; f = f.outer {
+		list = append(list, f.round)
+	}
+	slices.Reverse(list)
+	return list
 }
 
 // Statuses gives the status of every step id outside all loops.
