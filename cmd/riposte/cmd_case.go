@@ -95,7 +95,11 @@ func (w *world) showCase(c shownCase) {
 		fmt.Fprintf(w.out, "%s  %s  %s\n", o.Type, oneLine(o.Value), o.Verdict)
 	}
 	fmt.Fprintln(w.out)
+	widest := 0
 	for _, e := range c.Timeline {
-		fmt.Fprintf(w.out, "%s  %-20s %s\n", stamp(e.Time), clip(oneLine(e.By), 20), oneLine(e.Text))
+		widest = max(widest, len(oneLine(e.By)))
+	}
+	for _, e := range c.Timeline {
+		fmt.Fprintf(w.out, "%s  %-*s  %s\n", stamp(e.Time), widest, oneLine(e.By), oneLine(e.Text))
 	}
 }

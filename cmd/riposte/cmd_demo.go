@@ -22,7 +22,7 @@ import (
 type demoCmd struct {
 	Once   bool          `name:"once" help:"Play it through without a person, print a summary, and end: 0 if the products confirm what should have happened, else 1."`
 	Listen string        `name:"listen" placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Answer HTTP here. Default: a free port of this machine."`
-	Every  time.Duration `name:"every" placeholder:"DURATION" default:"2s" help:"Send an alert this often; not with --once."`
+	Every  time.Duration `name:"every" placeholder:"DURATION" default:"1s" help:"Send an alert this often; not with --once."`
 }
 
 // Examples leads the command's help.
@@ -33,13 +33,8 @@ func (demoCmd) Examples() string {
 	riposte demo --once --json    the same for programs`
 }
 
-// How long the firewall of the demo blocks, and how long the demo without a
-// person may last.
-const (
-	demoBlock     = 2 * time.Minute
-	demoBlockOnce = 20 * time.Second
-	demoWithin    = 70 * time.Second
-)
+// demoWithin is how long the demo without a person may last.
+const demoWithin = 70 * time.Second
 
 // demoUser may do everything in the demo.
 const demoUser = "demo"
@@ -70,11 +65,10 @@ func (c demoCmd) Run(w *world) (err error) {
 	s := demoServer{w: w, dir: dir, listen: c.Listen, tokens: map[string]string{}}
 	return s.during(func(ctx context.Context, client *demo.Client) error {
 		d := &demo.Demo{
-			Client: client, Products: products, Content: content.Files(), Sources: s.tokens, BlockFor: demoBlock,
+			Client: client, Products: products, Content: content.Files(), Sources: s.tokens,
 			Log: func(format string, args ...any) { fmt.Fprintf(w.err, format+"\n", args...) },
 		}
 		if c.Once {
-			d.BlockFor = demoBlockOnce
 			return s.once(ctx, d)
 		}
 		return s.show(ctx, d, c.Every)
@@ -184,8 +178,8 @@ func (s *demoServer) show(ctx context.Context, d *demo.Demo, every time.Duration
 	for _, p := range d.Products.All() {
 		fmt.Fprintf(s.w.out, "    %s/log   what was done to the %s\n", p.URL, p.Name)
 	}
-	fmt.Fprintf(s.w.out, "\nAn alert comes every %s. Ctrl-C ends the demo and removes its data.\n", every)
-	return d.Stream(ctx, every)
+	fmt.Fprintf(s.w.out, "\nAn alert comes every %s; a block lasts 20 seconds. Ctrl-C ends the demo and removes its data.\n\n", every)
+	return d.Show(ctx, every)
 }
 
 const demoWelcome = `Riposte runs at %s

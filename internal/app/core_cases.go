@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"riposte/internal/alert"
@@ -88,6 +87,9 @@ func tellCase(tx *store.Tx, h engine.Happened) error {
 		}
 	}
 	for _, s := range h.Steps {
+		if asks(s) {
+			continue // the question itself is told
+		}
 		r, at := stepRecord(s, h.At)
 		by.Step = s.Step
 		r.Links = append(r.Links, runLink)
@@ -111,41 +113,6 @@ func startedBy(s *run.Start) string {
 		return "the system"
 	}
 	return s.By
-}
-
-func words(status string) string { return strings.ReplaceAll(status, "_", " ") }
-
-// stepRecord says what a step did, in one sentence.
-func stepRecord(s run.StepView, at time.Time) (cases.Record, time.Time) {
-	what := s.Action
-	if what == "" {
-		what = s.Verb
-	}
-	r := cases.Record{Kind: cases.StepEnded}
-	switch {
-	case s.Status == run.Waiting:
-		r.Kind, r.What = cases.Asked, fmt.Sprintf("Step %s waits: %s", s.Step, what)
-	case s.Answer != nil && s.Verb == "ask":
-		r.Kind, r.What = cases.Answered, fmt.Sprintf("Step %s was answered by %s: %s", s.Step, s.By, s.Answer)
-	default:
-		r.What = fmt.Sprintf("Step %s (%s): %s", s.Step, what, words(string(s.Status)))
-		if s.By != "" {
-			r.What += ", decided by " + s.By
-		}
-		if s.Connection != "" {
-			r.What += " on " + s.Connection
-		}
-		if s.Error != nil {
-			r.What += fmt.Sprintf(" (%s: %s)", s.Error.Code, s.Error.Message)
-		}
-	}
-	if s.Status.Final() && !s.Ended.IsZero() {
-		at = s.Ended
-	}
-	if s.Inputs != nil && s.Status.Final() {
-		r.Field, r.New = "inputs", s.Inputs
-	}
-	return r, at
 }
 
 // openFor opens the case of a run that has none yet, or finds the open one of
@@ -182,7 +149,10 @@ func (c *core) openFor(ctx context.Context, tenant string, runID run.ID, alertID
 				past.Steps = append(past.Steps, s)
 			}
 		}
-		return tellCase(tx, past)
+		if err := tellCase(tx, past); err != nil {
+			return err
+		}
+		return tellContained(tx, start)
 	})
 	return opened, err
 }
@@ -217,6 +187,11 @@ func (c *core) caseOf(tx *store.Tx, tenant string, a *alert.Alert, title string,
 func linkAlert(tx *store.Tx, tenant string, c cases.ID, a *alert.Alert, now time.Time, by cases.By) error {
 	if _, err := store.ChangeCase(tx, tenant, c, 0, cases.AddAlert{Alert: a.ID, Title: a.Title, Severity: a.Severity}, now, by); err != nil {
 		return err
+	}
+	if a.Count > 1 {
+		if err := tellRepeated(tx, c, a, now); err != nil {
+			return err
+		}
 	}
 	for _, o := range a.Observables {
 		if _, err := store.ChangeCase(tx, tenant, c, 0, cases.AddObservable{Type: o.Type, Value: o.Value, Role: o.Role}, now, by); err != nil {

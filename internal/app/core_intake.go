@@ -103,6 +103,11 @@ func (k *intake) Take(ctx context.Context, b ingest.Batch) ([]ingest.Taken, erro
 				return err
 			}
 			taken[i] = ingest.Taken{ID: a.ID, Duplicate: !fresh}
+			if !fresh {
+				if err := tellCasesOfRepeated(tx, &a, c.now().UTC()); err != nil {
+					return err
+				}
+			}
 			if !fresh || a.Error != "" {
 				continue
 			}

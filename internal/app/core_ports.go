@@ -212,11 +212,23 @@ func (g *gate) Result(call engine.Call, r connector.Result) {
 type questions struct{}
 
 // Open stores a question.
-func (questions) Open(tx engine.Tx, q engine.Question) error {
-	return store.OpenQuestion(tx.(*store.Tx), &store.Question{
+func (questions) Open(t engine.Tx, q engine.Question) error {
+	tx := t.(*store.Tx)
+	before, err := store.QuestionOfAct(&tx.Reader, q.Run, q.Act, q.N)
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return err
+	}
+	if before.ID != 0 {
+		return nil // asked before a restart
+	}
+	open := store.Question{
 		Tenant: q.Tenant, Run: q.Run, Act: q.Act, N: q.N, Playbook: q.Playbook, By: q.By, Case: q.Case, Alert: q.Alert,
 		Severity: q.Severity, Asked: q.At, Question: q.Question,
-	})
+	}
+	if err := store.OpenQuestion(tx, &open); err != nil {
+		return err
+	}
+	return tellAsked(tx, &open)
 }
 
 // Close withdraws the questions of an activation.
@@ -225,8 +237,16 @@ func (questions) Close(tx engine.Tx, id run.ID, act run.Act, n int, at time.Time
 }
 
 // Answered keeps an answer.
-func (questions) Answered(tx engine.Tx, id run.ID, act run.Act, n int, at time.Time, a run.Answer) error {
-	return store.KeepAnswer(tx.(*store.Tx), id, act, n, at, a)
+func (questions) Answered(t engine.Tx, id run.ID, act run.Act, n int, at time.Time, a run.Answer) error {
+	tx := t.(*store.Tx)
+	if err := store.KeepAnswer(tx, id, act, n, at, a); err != nil {
+		return err
+	}
+	q, err := store.QuestionOfAct(&tx.Reader, id, act, n)
+	if err != nil {
+		return err
+	}
+	return tellAnswered(tx, &q, a, at)
 }
 
 // ledger is the engine's view of the ledger.
@@ -253,9 +273,14 @@ func (l *ledger) Enter(tx engine.Tx, e *engine.Entry) error {
 		Tenant: e.Tenant, Run: e.Run, Act: e.Act, Case: e.Case, Playbook: e.Slug, Version: e.Version, At: e.At,
 		Due: guard.DueAt(e.At, e.After), UndoEntry: e.UndoEntry,
 	}
-	err := store.EnterLedger(tx.(*store.Tx), &s)
+	if err := store.EnterLedger(tx.(*store.Tx), &s); err != nil {
+		return err
+	}
 	e.ID, e.Due, e.State = s.ID, s.Due, string(s.State)
-	return err
+	if s.Case == 0 || s.ID == 0 {
+		return nil
+	}
+	return tellEntry(tx.(*store.Tx), &s)
 }
 
 // Due lists open entries that are due.
@@ -291,12 +316,20 @@ func (l *ledger) Entry(ctx context.Context, id int64) (e engine.Entry, err error
 func (l *ledger) Take(t engine.Tx, id int64, by run.ID, who, why string, at time.Time) (bool, error) {
 	tx := t.(*store.Tx)
 	last, err := store.TakeLedger(tx, id, by, who, why, at)
-	if err == nil && guard.Reason(why) == guard.Wrong {
-		if e, err := store.LedgerEntryOf(&tx.Reader, "", id); err == nil {
-			l.guard.TakenBack(e.Tenant, e.Playbook, e.Connection, at)
-		}
+	if err != nil {
+		return last, err
 	}
-	return last, err
+	e, err := store.LedgerEntryOf(&tx.Reader, "", id)
+	if err != nil {
+		return last, err
+	}
+	if guard.Reason(why) == guard.Wrong {
+		l.guard.TakenBack(e.Tenant, e.Playbook, e.Connection, at)
+	}
+	if e.State == guard.EntryUndone {
+		return last, tellTakenBack(tx, &e, at, true)
+	}
+	return last, nil
 }
 
 // Undone ends the taking.
@@ -306,18 +339,8 @@ func (l *ledger) Undone(t engine.Tx, id int64, ok bool, reason string, at time.T
 		return err
 	}
 	e, err := store.LedgerEntryOf(&tx.Reader, "", id)
-	if err != nil || e.Case == 0 || !ok {
+	if err != nil || !ok {
 		return err
 	}
-	what := "Taken back: " + e.Done
-	for _, x := range e.Targets {
-		what += " " + x.Value
-	}
-	_, err = store.ChangeCase(tx, e.Tenant, cases.ID(e.Case), 0, cases.Record{
-		Kind: cases.TakenBack, What: what + " (" + e.Why + ", by " + e.TakenBy + ")", Links: []string{guard.EntryID(id).String(), e.TakenRun.String()},
-	}, at, cases.By{Kind: cases.BySystem, Name: "ledger", Run: e.TakenRun})
-	if errors.Is(err, fault.NotFound) {
-		return nil // the case is gone; the entry is not
-	}
-	return err
+	return tellTakenBack(tx, &e, at, false)
 }

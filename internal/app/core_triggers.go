@@ -140,7 +140,7 @@ func caseEvent(entries []cases.Entry) string {
 			return "closed"
 		case cases.Reopened:
 			return "reopened"
-		case cases.RunStarted, cases.RunEnded, cases.StepEnded, cases.Asked, cases.Answered, cases.Contained, cases.TakenBack, cases.UndoFailed:
+		case cases.AlertRepeated, cases.RunStarted, cases.RunEnded, cases.StepEnded, cases.Asked, cases.Answered, cases.Contained, cases.TakenBack, cases.UndoFailed:
 		default:
 			event = "updated"
 		}

@@ -44,6 +44,7 @@ const (
 	TaskReopened      EntryKind = "task_reopened"
 	AlertAdded        EntryKind = "alert_added"
 	AlertRemoved      EntryKind = "alert_removed"
+	AlertRepeated     EntryKind = "alert_repeated" // the same event was reported again: it stays one alert
 	ObservableAdded   EntryKind = "observable_added"
 	ObservableChanged EntryKind = "observable_changed"
 	EvidenceAdded     EntryKind = "evidence_added"

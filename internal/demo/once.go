@@ -76,7 +76,7 @@ func (d *Demo) tempt(ctx context.Context) error {
 // question is what people are asked.
 type question struct {
 	ID, Kind, State, Result, Title, Action, Hash, Run, Step string
-	Targets                                                 []struct{ Kind, Value string }
+	Targets                                                 []target
 	Answers                                                 []struct {
 		By  string
 		At  time.Time
@@ -84,12 +84,17 @@ type question struct {
 	}
 }
 
+// target is what an action is done to.
+type target struct{ Kind, Value string }
+
 // about is the action that a question is about, with its first target.
-func (q question) about() string {
-	if len(q.Targets) == 0 {
-		return q.Action
+func (q question) about() string { return onFirst(q.Action, q.Targets) }
+
+func onFirst(action string, targets []target) string {
+	if len(targets) == 0 {
+		return action
 	}
-	return q.Action + " " + q.Targets[0].Value
+	return action + " " + targets[0].Value
 }
 
 // answers is the script: what is agreed to and what is not. Whoever is asked

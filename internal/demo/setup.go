@@ -6,10 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
-	"regexp"
-	"strconv"
 	"strings"
-	"time"
 
 	"riposte/internal/demo/simulated"
 )
@@ -20,8 +17,6 @@ type Demo struct {
 	Products *simulated.Products
 	Content  fs.FS             // with the folders playbooks and samples
 	Sources  map[string]string // the token of each source
-	// BlockFor is how long the firewall blocks what a playbook blocks.
-	BlockFor time.Duration
 	// Log tells how it goes, in sentences; nil: nobody is told.
 	Log func(format string, args ...any)
 }
@@ -103,17 +98,12 @@ func (d *Demo) connect(ctx context.Context, p *simulated.Product) error {
 	return nil
 }
 
-// blockSeconds is the default of the input that says how long a block holds.
-var blockSeconds = regexp.MustCompile(`(block_seconds: \{[^\n]*default: )\d+`)
-
-// publish publishes a playbook whose blocks hold for as long as the demo wants.
+// publish publishes a playbook as it is shipped.
 func (d *Demo) publish(ctx context.Context, file string) error {
 	text, err := fs.ReadFile(d.Content, file)
 	if err != nil {
 		return err
 	}
-	seconds := strconv.Itoa(int(d.BlockFor.Seconds()))
-	changed := blockSeconds.ReplaceAllString(string(text), "${1}"+seconds)
 	slug := strings.TrimSuffix(path.Base(file), ".playbook.yaml")
-	return d.Client.call(ctx, http.MethodPost, "/api/playbooks/"+slug+"/publish", map[string]string{"text": changed}, nil)
+	return d.Client.call(ctx, http.MethodPost, "/api/playbooks/"+slug+"/publish", map[string]string{"text": string(text)}, nil)
 }

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,7 +17,42 @@ import (
 type event struct {
 	source string
 	at     string // as the event says; sorts
+	title  string
+	kind   string // what events of one kind share: how they came, and what they say
 	raw    []byte
+}
+
+// record is what the demo reads of a line, whoever wrote it.
+type record struct {
+	Timestamp string                     `json:"timestamp"`
+	CreatedAt string                     `json:"created_at"`
+	Alert     struct{ Signature string } `json:"alert"`
+	Scenario  string                     `json:"scenario"`
+	Message   string                     `json:"message"`
+	Input     string                     `json:"input"` // how the message came
+}
+
+func (r record) title() string {
+	if cef := strings.Split(r.Message, "|"); len(cef) > 5 && strings.HasPrefix(r.Message, "CEF:") {
+		return cef[5]
+	}
+	return cmp.Or(r.Alert.Signature, r.Scenario, r.Message)
+}
+
+// firstOfEachKind moves the first event of each kind to the front, so that who
+// looks on sees within a minute all that there is. The order stays otherwise.
+func firstOfEachKind(all []event) []event {
+	seen := map[string]bool{}
+	var first, rest []event
+	for _, e := range all {
+		if seen[e.kind] {
+			rest = append(rest, e)
+			continue
+		}
+		seen[e.kind] = true
+		first = append(first, e)
+	}
+	return append(first, rest...)
 }
 
 // counts is what the server says about a batch of events.
@@ -47,16 +83,13 @@ func (d *Demo) events() ([]event, error) {
 			if len(line) == 0 {
 				continue
 			}
-			var e struct {
-				Timestamp string `json:"timestamp"`
-				CreatedAt string `json:"created_at"`
-			}
-			if err := json.Unmarshal(line, &e); err != nil {
+			var r record
+			if err := json.Unmarshal(line, &r); err != nil {
 				return nil, fmt.Errorf("sample %s: %w", s.file, err)
 			}
 			// A repeated event comes when it came, not when it was first seen.
-			latest = max(latest, e.Timestamp, e.CreatedAt)
-			all = append(all, event{s.source, latest, line})
+			latest = max(latest, r.Timestamp, r.CreatedAt)
+			all = append(all, event{s.source, latest, r.title(), s.source + r.Input + r.title(), line})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b event) int { return strings.Compare(a.at, b.at) })
@@ -107,15 +140,16 @@ func (d *Demo) sendAll(ctx context.Context) (counts, error) {
 	return total, nil
 }
 
-// Stream sends the samples one by one until ctx ends, every so often one. After
-// the last it begins again, with the events made new: the attackers come back.
-func (d *Demo) Stream(ctx context.Context, every time.Duration) error {
+// stream sends the samples one by one until ctx ends, every so often one, the
+// first of each kind before the others. After the last it begins again, with the
+// events made new: the attackers come back.
+func (d *Demo) stream(ctx context.Context, every time.Duration) error {
 	all, err := d.events()
 	if err != nil {
 		return err
 	}
 	for round := 0; ; round++ {
-		for _, e := range all {
+		for _, e := range firstOfEachKind(all) {
 			if !pace(ctx, every) {
 				return nil
 			}
@@ -125,11 +159,19 @@ func (d *Demo) Stream(ctx context.Context, every time.Duration) error {
 					return err
 				}
 			}
-			if _, err := d.post(ctx, e.source, [][]byte{raw}); err != nil && ctx.Err() == nil {
+			got, err := d.post(ctx, e.source, [][]byte{raw})
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case err != nil:
 				return err
+			case got.Duplicates > 0:
+				d.tell(e.source, "%s, reported again: a duplicate", e.title)
+			default:
+				d.tell(e.source, "%s", e.title)
 			}
 		}
-		d.say("All samples have been sent; they begin again as new events.")
+		d.tell("demo", "All samples have been sent; they begin again as new events.")
 	}
 }
 

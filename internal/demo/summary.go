@@ -105,8 +105,11 @@ type entryView struct {
 	ID, State, Done, Undo, Run, Case, Playbook string
 	TakenBy                                    string `json:"taken_by"`
 	Due                                        time.Time
-	Targets                                    []struct{ Kind, Value string }
+	Targets                                    []target
 }
+
+// about is what was done, and to what.
+func (e entryView) about() string { return onFirst(e.Done, e.Targets) }
 
 // caseView is a case.
 type caseView struct {
@@ -205,8 +208,15 @@ func (d *Demo) judgeCases(ctx context.Context, s *Summary) error {
 	return nil
 }
 
-// stories are what some case must tell of.
+// stories are what some case must tell of: what was looked up and what came of
+// it, who was asked and who answered, what is in force until when and that it was
+// taken back, and that an event which was reported twice is one alert.
 var stories = []string{
-	"firewall-sim.block_ip", "firewall-sim.unblock_ip", "firewall-sim.block_domain", "edr-sim.isolate", "edr-sim.collect_memory",
-	"directory-sim.disable_user", "directory-sim.enable_user",
+	"Step reputation (reputation-sim.ip) with ip 198.51.100.23: succeeded on reputation-sim → ", ", score 96",
+	"summary is now 198.51.100.23 has the score 96 of 100",
+	"asked by demo-check-login: directory-sim.disable_user alice; to answer: 1 of role:soc-lead, until ",
+	"answered yes: edr-sim.isolate ws-17 — Go on.", "answered no: edr-sim.isolate ws-23 — It has been cleaned already.",
+	"In force: firewall-sim.block_ip 198.51.100.23 (L-", "Taken back: firewall-sim.block_ip 198.51.100.23 (L-",
+	"In force: firewall-sim.block_domain login.invoice-update.example (L-", "Taken back: directory-sim.disable_user alice (L-",
+	"edr-sim.collect_memory", "is one event, and one alert",
 }

@@ -123,6 +123,16 @@ func answersOf(q *Reader, id int64) ([]GivenAnswer, error) {
 	return list, nil
 }
 
+// QuestionOfAct reads the question that a run put with its Nth call of an
+// activation, without its answers: fault.NotFound.
+func QuestionOfAct(q *Reader, id run.ID, act run.Act, n int) (x Question, err error) {
+	err = scanQuestion(&x, q.QueryRow("SELECT "+questionColumns+" FROM questions WHERE run_id = ? AND act = ? AND n = ?", int64(id), act, n).Scan)
+	if err != nil {
+		return x, fmt.Errorf("read a question of %s: %w", id, err)
+	}
+	return x, nil
+}
+
 // QuestionFilter narrows a list of questions. Zero values do not.
 type QuestionFilter struct {
 	State QuestionState

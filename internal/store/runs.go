@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"riposte/internal/cases"
 	"riposte/internal/fault"
 	"riposte/internal/run"
 )
@@ -49,6 +50,15 @@ func (j *Journal) Summary(ctx context.Context, id run.ID) (s run.Summary, ok boo
 		return err
 	})
 	return s, ok, err
+}
+
+// CaseOfRun is the case of a run, 0 if it has none or is no longer listed.
+func CaseOfRun(q *Reader, id run.ID) (c cases.ID, err error) {
+	err = q.QueryRow("SELECT case_id FROM runs WHERE id = ?", int64(id)).Scan(&c)
+	if errors.Is(err, ErrNoRow) {
+		return 0, nil
+	}
+	return c, err
 }
 
 func (j *Journal) summaries(ctx context.Context, query string, args ...any) (list []run.Summary, err error) {
