@@ -94,7 +94,7 @@ func (p *part) add(l *List) {
 		p.addAbove(d, n)
 	}
 	for _, s := range l.Hosts {
-		h := strings.ToLower(s)
+		h := plainHost(s)
 		put(p.hosts, h, n)
 		put(p.hosts, short(h)+".", n) // looked up by a target without a domain
 	}
@@ -103,6 +103,7 @@ func (p *part) add(l *List) {
 	}
 	for _, s := range l.Mailboxes {
 		p.addExact("mailbox", s, n)
+		p.addExact("email", s, n) // its owner is harmed as much when nobody hears of them
 	}
 	for kind, values := range l.Exact {
 		for _, s := range values {
@@ -173,6 +174,10 @@ func (p *part) addExact(kind connector.TargetKind, s string, n int32) {
 	case "domain":
 		s = plainDomain(s)
 		p.addAbove(s, n)
+	case "url":
+		s = plainURL(s)
+	case "email", "mailbox":
+		s = plainMail(s)
 	default:
 		s = strings.ToLower(s)
 	}
@@ -190,15 +195,11 @@ func (p *part) addUser(s string, n int32) {
 	}
 	put(p.users, name+"@"+domain, n)
 	put(p.users, name+"@", n) // looked up by a target without a domain
-}
-
-func userParts(s string) (name, domain string) {
-	s = strings.ToLower(s)
-	if d, name, ok := strings.Cut(s, `\`); ok {
-		return name, d
+	if s := short(domain); s != domain {
+		put(p.users, name+"@"+s, n) // CORP is how Windows calls corp.example
+	} else {
+		put(p.users, name+"@"+domain+".", n) // looked up by a target with a full domain
 	}
-	name, domain, _ = strings.Cut(s, "@")
-	return name, domain
 }
 
 func short(host string) string {

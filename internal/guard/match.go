@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -31,7 +32,7 @@ func (x *index) find(tenant string, t connector.Target, labels []string) (Hit, b
 		return hit, ok
 	}
 	u, err := url.Parse(t.Value)
-	if err != nil || u.Host == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" {
+	if err != nil || u.Host == "" || path.Clean("/"+u.Path) != "/" || u.RawQuery != "" {
 		return Hit{}, false
 	}
 	whole := connector.Target{Kind: "domain", Value: u.Hostname()}
@@ -99,6 +100,16 @@ func (p *part) findExact(t connector.Target) (int32, string, bool) {
 		}
 	case "domain":
 		value = plainDomain(t.Value)
+	case "url":
+		value = plainURL(t.Value)
+	case "email", "mailbox":
+		value = plainMail(t.Value)
+		if name, domain, ok := strings.Cut(value, "@"); ok {
+			name, _, _ = strings.Cut(name, "+") // ann+x@… is delivered to ann@…
+			if n, ok := p.exact[connector.Target{Kind: t.Kind, Value: name + "@" + domain}]; ok {
+				return n, name + "@" + domain, true
+			}
+		}
 	}
 	if len(p.exact) > 0 {
 		if n, ok := p.exact[connector.Target{Kind: t.Kind, Value: value}]; ok {
@@ -182,7 +193,7 @@ func (p *part) findURL(s string) (int32, string, bool) {
 // findHost takes short and full names for the same machine: it is better to ask
 // once too often than to cut off a domain controller under its other name.
 func (p *part) findHost(s string) (int32, string, bool) {
-	h := strings.TrimSuffix(strings.ToLower(s), ".")
+	h := plainHost(s)
 	if n, ok := p.hosts[h]; ok {
 		return n, h, true
 	}
@@ -194,8 +205,8 @@ func (p *part) findHost(s string) (int32, string, bool) {
 	return n, short(h), ok
 }
 
-func (p *part) findUser(s string) (int32, string, bool) {
-	name, domain := userParts(s)
+func (p *part) findUser(user string) (int32, string, bool) {
+	name, domain := userParts(user)
 	if n, ok := p.users[name]; ok {
 		return n, name, true
 	}
@@ -203,6 +214,13 @@ func (p *part) findUser(s string) (int32, string, bool) {
 		n, ok := p.users[name+"@"]
 		return n, name, ok
 	}
-	n, ok := p.users[name+"@"+domain]
-	return n, name + "@" + domain, ok
+	if n, ok := p.users[name+"@"+domain]; ok {
+		return n, name + "@" + domain, true
+	}
+	s, _, full := strings.Cut(domain, ".")
+	if !full {
+		return 0, "", false
+	}
+	n, ok := p.users[name+"@"+s+"."]
+	return n, name + "@" + s, ok
 }

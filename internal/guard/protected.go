@@ -2,7 +2,6 @@ package guard
 
 import (
 	"fmt"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -141,35 +140,4 @@ func wrongDomain(s string) string {
 		return fmt.Sprintf("%q is no domain", s)
 	}
 	return ""
-}
-
-// parseNet reads a network, or an address as a network of one.
-func parseNet(s string) (netip.Prefix, bool) {
-	if strings.IndexByte(s, '/') >= 0 {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			return netip.Prefix{}, false
-		}
-		if p.Addr().Is4In6() && p.Bits() >= 96 {
-			return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96).Masked(), true
-		}
-		return p.Masked(), true
-	}
-	a, err := netip.ParseAddr(s)
-	if err != nil {
-		return netip.Prefix{}, false
-	}
-	a = plainAddr(a)
-	return netip.PrefixFrom(a, a.BitLen()), true
-}
-
-// plainAddr undoes the ways to write an IPv4 address as an IPv6 one, so that a
-// protected address is not reached under another name: mapped (RFC 4291) and
-// NAT64's well-known prefix (RFC 6052).
-func plainAddr(a netip.Addr) netip.Addr {
-	a = a.Unmap().WithZone("")
-	if b := a.As16(); a.Is6() && [12]byte(b[:12]) == [12]byte{0, 0x64, 0xff, 0x9b} {
-		return netip.AddrFrom4([4]byte(b[12:]))
-	}
-	return a
 }

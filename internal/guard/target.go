@@ -3,9 +3,9 @@ package guard
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"strings"
 
-	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
 
 	"riposte/connector"
@@ -35,16 +35,10 @@ func (g *settings) resolve(q *Request) ([]connector.Target, error) {
 func (g *settings) tooWide(t connector.Target) string {
 	switch t.Kind {
 	case "cidr":
-		p, err := netip.ParsePrefix(t.Value)
-		if err != nil {
-			return ""
-		}
-		least := g.widest4
-		if p.Addr().Is6() {
-			least = g.widest6
-		}
-		if p.Bits() < least {
-			return fmt.Sprintf("the network %s is wider than /%d; name smaller ones", t.Value, least)
+		return g.tooWideNet(t.Value)
+	case "url":
+		if u, err := url.Parse(t.Value); err == nil && disguised(u.Hostname()) {
+			return fmt.Sprintf("the host %s is an address in another form; write it as 192.0.2.7", u.Hostname())
 		}
 	case "domain":
 		d := plainDomain(t.Value)
@@ -72,26 +66,40 @@ func (g *settings) tooWide(t connector.Target) string {
 	return ""
 }
 
-// plainDomain writes a domain as lists hold it: small letters, no dot at the
-// end, other alphabets in their ASCII form.
-func plainDomain(s string) string {
-	s = strings.TrimSuffix(strings.ToLower(s), ".")
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return toASCII(s)
+func (g *settings) tooWideNet(s string) string {
+	p, ok := parseNet(s)
+	if !ok {
+		return ""
+	}
+	if p.Addr().Is6() {
+		for _, all := range standForIPv4() {
+			if p.Bits() <= all.Bits() && p.Overlaps(all) {
+				return fmt.Sprintf("the network %s holds every IPv4 address; name smaller ones", s)
+			}
 		}
 	}
-	return s
+	least := g.widest4
+	if p.Addr().Is6() {
+		least = g.widest6
+	}
+	if p.Bits() < least {
+		return fmt.Sprintf("the network %s is wider than /%d; name smaller ones", s, least)
+	}
+	return ""
 }
 
-// toASCII writes a domain of another alphabet as it is asked for in the DNS.
-// What is no domain comes back as it is, and matches nothing.
-func toASCII(s string) string {
-	if a, err := idna.Lookup.ToASCII(s); err == nil {
-		return a
+// disguised tells whether a host is an address that is not written as one:
+// browsers and proxies take 3221225991, 0xc0.2.7 and 192.0.519 for addresses
+// (WHATWG URL, "IPv4 parser"), so that a protected one hid behind them.
+func disguised(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
 	}
-	if a, err := idna.Punycode.ToASCII(s); err == nil {
-		return a
+	host = plainDomain(host)
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	digits := "0123456789"
+	if hex, ok := strings.CutPrefix(last, "0x"); ok {
+		last, digits = hex, digits+"abcdef"
 	}
-	return s
+	return strings.Trim(last, digits) == "" && host != ""
 }
