@@ -350,4 +350,9 @@ func (c *Caller) Forget(tenant, name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.opened, tenant+"\x00"+name)
+	for _, rt := range c.Runtimes {
+		if f, ok := rt.(interface{ Forget(tenant, name string) }); ok {
+			f.Forget(tenant, name)
+		}
+	}
 }

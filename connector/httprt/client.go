@@ -46,7 +46,7 @@ func (r *Runtime) client(in *connector.Invocation, p *program) (*client, error) 
 	if a := p.spec.Auth; a != nil && a.Kind == "mtls" {
 		mtls = [2]string{field(in, a.Cert), in.Secrets[a.Key]}
 	}
-	name := in.Connection.Name
+	name := clientKey(in.Call.Origin.Tenant, in.Connection.Name)
 	r.mu.RLock()
 	c := r.clients[name]
 	r.mu.RUnlock()
@@ -72,8 +72,23 @@ func (r *Runtime) client(in *connector.Invocation, p *program) (*client, error) 
 	return fresh, nil
 }
 
+// sameConnection tells whether nothing about a connection has changed. Its
+// revision does not tell: one that was removed and added again begins anew.
 func sameConnection(a, b *connector.Connection) bool {
-	return a == b || a.Revision == b.Revision && (a.Revision != 0 || reflect.DeepEqual(a, b))
+	return a == b || reflect.DeepEqual(a, b)
+}
+
+func clientKey(tenant, name string) string { return tenant + "\x00" + name }
+
+// Forget drops what is kept of a connection that was removed: tokens above all.
+func (r *Runtime) Forget(tenant, name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := clientKey(tenant, name)
+	if c := r.clients[key]; c != nil {
+		c.transport.CloseIdleConnections()
+		delete(r.clients, key)
+	}
 }
 
 // field reads a config field, secret or not.

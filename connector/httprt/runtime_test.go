@@ -205,3 +205,33 @@ func TestValuesThatWouldChangeThePathAreRefused(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 }
+
+// A connection that is removed and added again has the revision of the old one,
+// and two tenants may use the same name.
+func TestNothingOfAnotherConnectionIsUsed(t *testing.T) {
+	t.Parallel()
+	for _, change := range []string{"added again", "of another tenant"} {
+		t.Run(change, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, parts{}, echo)
+			other := newWorld(t, parts{}, func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, `{"other":true}`) })
+			call := func(tenant, base string) any {
+				a := w.m.Action("look")
+				conn := &connector.Connection{Name: "c", Connector: "test", AllowLoopback: true, Revision: 1, Config: map[string]any{"base_url": base}}
+				_, out := w.rt.Run(t.Context(), &connector.Invocation{
+					Call:   connector.Call{Connection: "c", Action: a, Origin: connector.Origin{Tenant: tenant}},
+					Impact: a.Impact, Connection: conn, Config: conn.Config, Now: noon,
+				})
+				return out
+			}
+			tenant := "a"
+			call(tenant, w.server.URL)
+			if change == "of another tenant" {
+				tenant = "b"
+			}
+			if diff := cmp.Diff(map[string]any{"other": true}, call(tenant, other.server.URL)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
