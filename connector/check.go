@@ -14,6 +14,7 @@ import (
 type checker struct {
 	doc          *strictyaml.Document
 	m            *Manifest
+	from         origin
 	capabilities map[string]*Action
 }
 
@@ -26,6 +27,7 @@ func (c *checker) manifest() {
 	if m.Contract > ContractVersion {
 		c.errorf("/contract", fmt.Sprintf("this version of Riposte knows contract %d: update it, or lower the number", ContractVersion), "contract %d", m.Contract)
 	}
+	c.name()
 	c.config()
 	c.auth()
 	c.egress()
@@ -58,6 +60,18 @@ func (c *checker) manifest() {
 	}
 	c.health()
 	c.sources()
+}
+
+// name holds a connector to the name of its folder, and away from the names of
+// the built-in actions.
+func (c *checker) name() {
+	name, folder := c.m.Connector, c.from.folder
+	if folder != "" && name != "" && name != folder {
+		c.errorf("/connector", "give them the same name", "the connector is called %q and its folder %q", name, folder)
+	}
+	if c.from.reserved && slices.Contains(Builtins(), name) {
+		c.errorf("/connector", "choose another", "the name %q belongs to a built-in action", name)
+	}
 }
 
 func (c *checker) config() {

@@ -1,6 +1,8 @@
 package connector
 
 import (
+	"io/fs"
+	"path"
 	"slices"
 	"strings"
 
@@ -320,5 +322,23 @@ func (c *checker) exec(at string, e *ExecSpec) {
 	case strings.HasPrefix(program, "/"):
 	case slices.Contains(strings.Split(program, "/"), ".."):
 		c.errorf(at+"/command/0", "put the program into the connector's folder", "the program %q is outside the connector's folder", program)
+	}
+	for i, word := range e.Command {
+		c.ownFile(strictyaml.Join(at+"/command", i), word, i == 0)
+	}
+}
+
+// ownFile checks a word of a command that names a file of the connector's folder.
+func (c *checker) ownFile(at, word string, program bool) {
+	name, own := strings.CutPrefix(word, "./")
+	if !own || c.from.home == "" || !fs.ValidPath(path.Clean(name)) {
+		return
+	}
+	info, err := fs.Stat(c.from.files, path.Clean(name))
+	switch {
+	case err != nil:
+		c.errorf(at, "put it there, or correct its name", "the file %q is not in the connector's folder", word)
+	case program && (info.IsDir() || info.Mode().Perm()&0o111 == 0):
+		c.errorf(at, "let it be executed (chmod +x), or name the program that runs it first", "the file %q is not executable", word)
 	}
 }

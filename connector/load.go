@@ -21,44 +21,47 @@ const DefaultTimeout = 60 * time.Second
 // all that is wrong with it, one line each, FILE:LINE:COLUMN: what is wrong;
 // what was expected, and is a fault.Invalid.
 func Load(fsys fs.FS, dir string) (*Manifest, error) {
-	return load(fsys, dir, path.Join(dir, ManifestFile), "")
-}
-
-// load does the work of Load; label is the file's name in messages, home the
-// folder on this machine, "" if it is built in.
-func load(fsys fs.FS, dir, label, home string) (*Manifest, error) {
-	data, err := fs.ReadFile(fsys, path.Join(dir, ManifestFile))
+	file := path.Join(dir, ManifestFile)
+	data, err := fs.ReadFile(fsys, file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s: there is no such file: %w", label, fault.NotFound)
+		return nil, fmt.Errorf("%s: there is no such file: %w", file, fault.NotFound)
 	case err != nil:
-		return nil, fmt.Errorf("read %s: %w", label, err)
+		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
-	m, err := parse(label, data, home)
+	files, err := fs.Sub(fsys, dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
-	if m.Files, err = fs.Sub(fsys, dir); err != nil {
-		return nil, fmt.Errorf("read %s: %w", label, err)
-	}
-	return m, nil
+	return parse(data, origin{file: file, files: files})
 }
 
 // Parse reads a manifest's text; file is its name in messages.
-func Parse(file string, data []byte) (*Manifest, error) { return parse(file, data, "") }
+func Parse(file string, data []byte) (*Manifest, error) {
+	return parse(data, origin{file: file})
+}
 
-func parse(file string, data []byte, home string) (*Manifest, error) {
+// origin says where a manifest comes from, as far as it is known.
+type origin struct {
+	file     string // its name in messages
+	files    fs.FS  // the connector's folder
+	home     string // where that is on this machine; "" for what is part of the program
+	folder   string // what the folder is called, and so the connector; "" if that does not matter
+	reserved bool   // the names of the built-in actions are taken
+}
+
+func parse(data []byte, from origin) (*Manifest, error) {
 	capabilities, err := capabilityTable()
 	if err != nil {
 		return nil, err
 	}
-	doc, err := strictyaml.Parse(file, data)
+	doc, err := strictyaml.Parse(from.file, data)
 	if err != nil {
 		return nil, err
 	}
-	m := &Manifest{Dir: home, actions: map[string]*Action{}}
+	m := &Manifest{Dir: from.home, Files: from.files, actions: map[string]*Action{}}
 	doc.Decode(m)
-	c := checker{doc: doc, m: m, capabilities: capabilities}
+	c := checker{doc: doc, m: m, from: from, capabilities: capabilities}
 	c.manifest()
 	if err := doc.Err(); err != nil {
 		return nil, err

@@ -14,6 +14,9 @@ const ContractVersion = 1
 // ManifestFile is the name of the manifest in a connector's folder.
 const ManifestFile = "connector.yaml"
 
+// MaxManifestSize is how many bytes a manifest may have.
+const MaxManifestSize = strictyaml.MaxSizeBytes
+
 // Manifest is a connector as its connector.yaml declares it.
 type Manifest struct {
 	Connector      string       `yaml:"connector,required" pattern:"[a-z][a-z0-9-]{0,61}[a-z0-9]" doc:"a slug of small letters, digits and hyphens, such as acme-edr: the word before the dot in action: acme-edr.isolate"`

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"riposte/internal/strictyaml"
@@ -50,6 +51,11 @@ func TestTheSchemaAgreesWithTheLoader(t *testing.T) {
 	for _, name := range Builtins() {
 		files = append(files, "builtin/"+name+"/"+ManifestFile)
 	}
+	shipped, err := filepath.Glob("../content/connectors/*/" + ManifestFile)
+	if err != nil || len(shipped) == 0 {
+		t.Fatalf("no connectors that ship: %v", err)
+	}
+	files = append(files, shipped...)
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {

@@ -142,10 +142,7 @@ func (r *Registry) readFolder(f Folder, reserved bool, before, next *registrySta
 		return
 	}
 	for _, dir := range dirs {
-		one, err := r.readConnector(f, dir, before)
-		if err == nil && !reserved && slices.Contains(Builtins(), one.manifest.Connector) {
-			err = fmt.Errorf("%s: the name %q belongs to a built-in action; choose another: %w", path.Join(one.from, ManifestFile), one.manifest.Connector, fault.Conflict)
-		}
+		one, err := r.readConnector(f, dir, reserved, before)
 		if err != nil {
 			next.problems[f.label(dir)] = err
 			keep(f.label(dir), before, next)
@@ -190,6 +187,54 @@ func (f Folder) label(dir string) string {
 	return filepath.ToSlash(filepath.Join(root, dir))
 }
 
+// parse reads the manifest of one of the folder's connectors, which must be
+// called name where that is not "".
+func (f Folder) parse(dir, name string, data []byte, reserved bool) (*Manifest, error) {
+	files, err := fs.Sub(f.FS, dir)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", f.label(dir), err)
+	}
+	from := origin{file: path.Join(f.label(dir), ManifestFile), files: files, folder: name, reserved: reserved}
+	if f.Dir != "" {
+		from.home = filepath.Join(f.Dir, dir)
+	}
+	return parse(data, from)
+}
+
+// Checked is one connector of a folder and what is wrong with it: Manifest, or
+// Err, which is all of it and a fault.Invalid.
+type Checked struct {
+	File     string
+	Manifest *Manifest
+	Err      error
+}
+
+// Check loads every connector of the folder as a registry would, which must be
+// called as their folders are: fault.NotFound where there is none.
+func (f Folder) Check() ([]Checked, error) {
+	dirs, err := connectorDirs(f.FS)
+	if err != nil {
+		return nil, fmt.Errorf("read connectors in %s: %w", f.label(""), err)
+	}
+	if len(dirs) == 0 {
+		return nil, fmt.Errorf("%s: the folder holds no %s, nor does a folder in it: %w", f.label(""), ManifestFile, fault.NotFound)
+	}
+	all := make([]Checked, len(dirs))
+	for i, dir := range dirs {
+		all[i].File = path.Join(f.label(dir), ManifestFile)
+		data, err := fs.ReadFile(f.FS, path.Join(dir, ManifestFile))
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", all[i].File, err)
+		}
+		name := path.Base(dir)
+		if full, err := filepath.Abs(f.Dir); dir == "." && err == nil {
+			name = filepath.Base(full)
+		}
+		all[i].Manifest, all[i].Err = f.parse(dir, name, data, true)
+	}
+	return all, nil
+}
+
 // connectorDirs lists the folders that hold a manifest.
 func connectorDirs(fsys fs.FS) ([]string, error) {
 	if _, err := fs.Stat(fsys, ManifestFile); err == nil {
@@ -209,12 +254,8 @@ func connectorDirs(fsys fs.FS) ([]string, error) {
 	return dirs, nil
 }
 
-func (r *Registry) readConnector(f Folder, dir string, before *registryState) (loaded, error) {
+func (r *Registry) readConnector(f Folder, dir string, ours bool, before *registryState) (loaded, error) {
 	from := f.label(dir)
-	home := ""
-	if f.Dir != "" {
-		home = filepath.Join(f.Dir, dir)
-	}
 	data, err := fs.ReadFile(f.FS, path.Join(dir, ManifestFile))
 	if err != nil {
 		return loaded{}, fmt.Errorf("read %s: %w", path.Join(from, ManifestFile), err)
@@ -227,12 +268,13 @@ func (r *Registry) readConnector(f Folder, dir string, before *registryState) (l
 			}
 		}
 	}
-	m, err := load(f.FS, dir, path.Join(from, ManifestFile), home)
+	name := path.Base(dir)
+	if dir == "." { // the folder of one connector may lie under any name
+		name = ""
+	}
+	m, err := f.parse(dir, name, data, !ours)
 	if err != nil {
 		return loaded{}, err
-	}
-	if dir != "." && m.Connector != path.Base(dir) {
-		return loaded{}, fmt.Errorf("%s: the connector is called %q and its folder %q; give them the same name: %w", path.Join(from, ManifestFile), m.Connector, path.Base(dir), fault.Invalid)
 	}
 	return loaded{manifest: m, from: from, sum: sum}, nil
 }

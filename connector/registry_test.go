@@ -151,8 +151,8 @@ func TestFoldersAreReadAgain(t *testing.T) {
 func TestFoldersThatDoNotLoad(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, folder, text, says string }{
-		{"another name than its folder", "acme", manifestText("acne"), `the connector is called "acne" and its folder "acme"`},
-		{"the name of a built-in action", "case", manifestText("case"), `the name "case" belongs to a built-in action`},
+		{"another name than its folder", "acme", manifestText("acne"), `connector.yaml:1:12: the connector is called "acne" and its folder "acme"; give them the same name`},
+		{"the name of a built-in action", "case", manifestText("case"), `connector.yaml:1:12: the name "case" belongs to a built-in action; choose another`},
 		{"no YAML", "acme", "{", "not valid YAML"},
 	}
 	for _, tt := range tests {

@@ -13,10 +13,10 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-const (
-	maxSizeBytes = 4 << 20
-	maxDepth     = 100
-)
+// MaxSizeBytes is how long a file may be.
+const MaxSizeBytes = 4 << 20
+
+const maxDepth = 100
 
 // Document is one parsed file. Decode it, add what else is wrong with Errorf,
 // and ask for all errors at the end with Err.
@@ -32,8 +32,8 @@ type Document struct {
 // own syntax, is collected; a text that is no YAML at all is an error at once.
 func Parse(file string, data []byte) (*Document, error) {
 	d := &Document{File: file, at: map[string]Pos{}}
-	if len(data) > maxSizeBytes {
-		return nil, Errors{{File: file, What: fmt.Sprintf("the file has %d bytes", len(data)), Expected: fmt.Sprintf("at most %d are read", maxSizeBytes)}}
+	if len(data) > MaxSizeBytes {
+		return nil, Errors{{File: file, What: fmt.Sprintf("the file has %d bytes", len(data)), Expected: fmt.Sprintf("at most %d are read", MaxSizeBytes)}}
 	}
 	if !utf8.Valid(data) {
 		return nil, Errors{{File: file, Pos: invalidAt(data), What: "not UTF-8", Expected: "save the file as UTF-8"}}
