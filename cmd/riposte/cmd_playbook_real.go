@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"riposte/internal/app"
 	"riposte/internal/fault"
-	"riposte/internal/httpapi"
 	"riposte/web"
 )
 
@@ -18,6 +16,10 @@ import (
 // or --data names. Its data folder is used, so that what is done can be taken
 // back; alerts are not taken in meanwhile.
 func (c *playbookRunCmd) real(w *world, s *sheet, o occasion) error {
+	var err error
+	if c.told, err = c.answers(s); err != nil {
+		return err
+	}
 	cfg, _, err := (&settings{Config: c.Config, Data: c.Data, Connectors: nilIfEmpty(c.Connectors)}).load(w)
 	if err != nil {
 		return w.diagnosed(err)
@@ -53,7 +55,10 @@ func (c *playbookRunCmd) started(w *world, a *app.App, s *sheet, o occasion) err
 	case <-w.ctx.Done():
 		return errors.New("interrupted")
 	}
-	owner, err := a.Operator()
+	owner, err := a.Operator(c.As)
+	if c.As != "" && errors.Is(err, fault.NotFound) {
+		return misusef("--as: %s", plainError(err))
+	}
 	if err != nil {
 		return err
 	}
@@ -74,13 +79,24 @@ func (c *playbookRunCmd) started(w *world, a *app.App, s *sheet, o occasion) err
 		client.despite(request{method: http.MethodPost, path: "/api/runs/" + id.String() + "/cancel", body: map[string]string{"reason": "interrupted"}})
 	})
 	defer stop()
-	told, tell := context.WithCancel(w.ctx)
-	defer tell()
-	go client.tellQuestions(told, id.String())
-	err = client.watch(id.String(), true)
+	err = c.attended(client, owner, id.String())
 	if w.ctx.Err() != nil {
 		return errors.New("interrupted; the run is cancelled")
 	}
+	return err
+}
+
+// attended follows a run to its end and has its questions answered meanwhile.
+func (c *playbookRunCmd) attended(s *server, owner, id string) error {
+	ctx, stop := context.WithCancel(s.w.ctx)
+	through := make(chan struct{})
+	go func() {
+		defer close(through)
+		c.questions(s, owner, id).attend(ctx)
+	}()
+	err := s.watch(id, true)
+	stop()
+	<-through
 	return err
 }
 
@@ -92,28 +108,4 @@ func (s *server) despite(r request) {
 	free := *s
 	free.w = &w
 	_, _ = free.do(r, nil)
-}
-
-// tellQuestions says what the run waits for, each question once.
-func (s *server) tellQuestions(ctx context.Context, id string) {
-	tick := time.NewTicker(500 * time.Millisecond)
-	defer tick.Stop()
-	seen := map[string]bool{}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		l, err := fetch[httpapi.List[httpapi.Approval]](s, "/api/approvals", filters("state", "open", "run", id))
-		if err != nil {
-			continue // the next look may fare better; the run says how it ends
-		}
-		for _, a := range l.Items {
-			if !seen[a.ID] {
-				seen[a.ID] = true
-				fmt.Fprintf(s.w.err, "%s waits: %s (%s). Answer it on the page at %s\n", a.ID, oneLine(a.Title), asked(a), s.base)
-			}
-		}
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"strings"
 	"time"
@@ -30,22 +31,33 @@ type playbookRunCmd struct {
 	Input      map[string]string `name:"input" short:"i" placeholder:"NAME=VALUE" mapsep:"none" help:"An input; repeat it for more. JSON where it is JSON, else a text."`
 	Mocks      string            `name:"mocks" placeholder:"FILE" help:"YAML with mock: and answer: as in a test; nothing real is called then."`
 	Test       string            `name:"test" placeholder:"NAME" help:"Take mocks, answers and inputs from this test of the file."`
+	Answers    string            `name:"answers" placeholder:"FILE" help:"YAML with answer: as in a test: what to say to questions and approvals, by step id. At a terminal the others are asked there."`
+	Answer     map[string]string `name:"answer" short:"a" placeholder:"STEP=VALUE" mapsep:"none" help:"One such answer; repeat it for more. An option, JSON for a form, approve or deny."`
+	As         string            `name:"as" placeholder:"NAME" help:"The person of the installation who runs it and answers. Default: the first who may do everything."`
 	Connectors string            `name:"connectors" placeholder:"DIR" env:"RIPOSTE_CONNECTORS" help:"More connectors."`
 	Config     string            `name:"config" short:"c" placeholder:"FILE" help:"The configuration of the installation whose connections, people and connectors to use."`
 	Data       *string           `name:"data" placeholder:"DIR" help:"The data folder of that installation; no server may be working on it."`
+
+	told map[string]any // the answers of both flags, held against the playbook
 }
 
 // Examples leads the command's help.
 func (*playbookRunCmd) Examples() string {
 	return "riposte playbook run triage.playbook.yaml --alert alert.json --mocks mocks.yaml\n" +
 		"riposte playbook run block-bad-ip.playbook.yaml --test \"a bad address is blocked for a week\"\n" +
-		"riposte playbook run triage.playbook.yaml --alert eve.json --mapping suricata-eve --config riposte.yaml   with its connections"
+		"riposte playbook run triage.playbook.yaml --alert eve.json --mapping suricata-eve --config riposte.yaml   with its connections\n" +
+		"riposte playbook run contain.playbook.yaml --config riposte.yaml --answer isolate=approve --answer judge=malicious"
 }
 
 // Run executes a playbook once.
 func (c *playbookRunCmd) Run(w *world) error {
-	if c.Mocks != "" && c.Test != "" {
+	switch {
+	case c.Mocks != "" && c.Test != "":
 		return misusef("take mocks from --mocks or from --test, not from both")
+	case c.Test != "" && c.Answers+c.As != "", c.Test != "" && len(c.Answer) > 0:
+		return misusef("the test that --test names has its own answers; leave out --answers, --answer and --as")
+	case c.Mocks != "" && c.As != "":
+		return misusef("--as names a person of an installation; with --mocks there is none")
 	}
 	open := checking{Paths: []string{c.Path}, Connectors: c.Connectors, Config: c.Config}
 	b, err := open.open(w)
@@ -199,7 +211,11 @@ func mappingFile(name string) (string, []byte, error) {
 // mocked runs against mocks. They become a test of the file, so what a test can
 // say they can say, and it is checked in the same way.
 func (c *playbookRunCmd) mocked(w *world, b *workbench, s *sheet, o occasion) error {
-	t, err := c.asTest(o)
+	answers, err := c.answers(s)
+	if err != nil {
+		return err
+	}
+	t, err := c.asTest(o, answers)
 	if err != nil {
 		return err
 	}
@@ -229,20 +245,9 @@ type mocks struct {
 }
 
 // asTest makes a test of mocks and occasion.
-func (c *playbookRunCmd) asTest(o occasion) (map[string]any, error) {
-	text, err := os.ReadFile(c.Mocks)
-	if err != nil {
-		return nil, misusef("--mocks: %s", pathError(err))
-	}
-	doc, err := strictyaml.Parse(c.Mocks, text)
-	if err != nil {
-		return nil, err
-	}
+func (c *playbookRunCmd) asTest(o occasion, answers map[string]any) (map[string]any, error) {
 	var m mocks
-	if !doc.Root().IsNull() {
-		doc.Decode(&m)
-	}
-	if err := doc.Err(); err != nil {
+	if err := yamlFile("--mocks", c.Mocks, &m); err != nil {
 		return nil, err
 	}
 	t := map[string]any{"name": "run", "expect": map[string]any{}}
@@ -251,16 +256,9 @@ func (c *playbookRunCmd) asTest(o occasion) (map[string]any, error) {
 			t[key] = v
 		}
 	}
-	inputs := m.Inputs
-	for k, v := range o.inputs {
-		if inputs == nil {
-			inputs = map[string]any{}
-		}
-		inputs[k] = v
-	}
 	put("mock", m.Mock)
-	put("answer", m.Answer)
-	put("inputs", inputs)
+	put("answer", merged(m.Answer, answers))
+	put("inputs", merged(m.Inputs, o.inputs))
 	put("alert", o.alert)
 	put("case", o.cas)
 	put("indicator", o.indicator)
@@ -268,6 +266,30 @@ func (c *playbookRunCmd) asTest(o occasion) (map[string]any, error) {
 		t["now"] = now
 	}
 	return t, nil
+}
+
+// merged is both; what is in the second stands.
+func merged(a, b map[string]any) map[string]any {
+	all := map[string]any{}
+	maps.Copy(all, a)
+	maps.Copy(all, b)
+	return all
+}
+
+// yamlFile reads the file that a flag names.
+func yamlFile(flag, file string, to any) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return misusef("%s: %s", flag, pathError(err))
+	}
+	doc, err := strictyaml.Parse(file, text)
+	if err != nil {
+		return err
+	}
+	if !doc.Root().IsNull() {
+		doc.Decode(to)
+	}
+	return doc.Err()
 }
 
 // withTest puts one test in the place of the tests of a file. JSON is YAML.

@@ -78,7 +78,7 @@ func (a *api) wireQuestion(ctx context.Context, who auth.Caller, q store.Questio
 	w := httpapi.Approval{
 		ID: id.Format(questionCode, q.ID), Kind: kindWord(q.Kind), State: string(q.State), Result: resultOf(q), Title: q.Title, Text: q.Text,
 		Asked: q.Asked, Until: q.Until, Veto: q.Veto, Options: q.Options, Form: q.Form, Default: q.Default, Action: q.Action,
-		Connection: q.Connection, Inputs: q.Inputs, Undo: q.Undo, Rule: q.Rule, Hash: q.Hash, Run: q.Run.String(),
+		Connection: q.Connection, Inputs: q.Inputs, Undo: q.Undo, Rule: q.Rule, Hash: q.Hash, Run: q.Run.String(), Step: q.Step,
 		Playbook: q.Playbook, By: q.By, Case: caseRef(q.Case), Alert: alertRef(q.Alert), Severity: httpapi.SeverityOf(q.Severity),
 		Asks: []httpapi.Quorum{},
 	}

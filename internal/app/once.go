@@ -22,9 +22,15 @@ type Once struct {
 	Owner     string // whose run it is
 }
 
-// Operator finds somebody who may do everything: in whose name the program works
-// when it is used on its own machine.
-func (a *App) Operator() (string, error) {
+// Operator finds in whose name the program works when it is used on its own
+// machine: whoever is named, else somebody who may do everything.
+func (a *App) Operator(name string) (string, error) {
+	if name != "" {
+		if _, ok := a.core.people.Caller(name, utc(a.core.now())); !ok {
+			return "", fmt.Errorf("there is no person %q in this installation: %w", name, fault.NotFound)
+		}
+		return name, nil
+	}
 	for _, p := range a.core.people.People() {
 		if a.core.people.Can(p.Name, auth.PeopleWrite) && a.core.people.Can(p.Name, auth.RunsStart) {
 			return p.Name, nil

@@ -68,6 +68,7 @@ const (
 // Question is what people see.
 type Question struct {
 	Kind       QuestionKind       `json:"kind"`
+	Step       string             `json:"step,omitempty"` // id or label of the step that asks
 	Title      string             `json:"title"`
 	Text       string             `json:"text,omitempty"` // the question, or the approval's note
 	Asks       []Quorum           `json:"asks"`

@@ -169,6 +169,7 @@ func (s *State) fileApproval(f *playbook.Approval, sc *scope) (Quorum, string, e
 // ask puts a question to people and a timer beside it.
 func (s *State) ask(a *activation, q Question) {
 	k := a.call
+	q.Step = s.label(a)
 	k.Question, k.Votes = &q, make([][]string, len(q.Asks))
 	k.Approved = false
 	a.N++
