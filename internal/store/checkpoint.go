@@ -58,7 +58,7 @@ func (d *DB) checkpoints() {
 	for range c.wanted {
 		c.working.Store(true)
 		if own == nil {
-			own, _ = newConn(context.Background(), d.writeTo)
+			own, _ = newConn(context.Background(), d.be, d.writeTo)
 		}
 		if own != nil {
 			if _, err := own.checkpoint(); err != nil {

@@ -19,7 +19,7 @@ const maxStatements = 512
 // small insert.
 type conn struct {
 	raw   driver.Conn
-	dial  dialect
+	be    backend
 	stmts map[string]stmt
 	args  []driver.NamedValue // reused from statement to statement
 }
@@ -31,19 +31,19 @@ type stmt interface {
 	driver.StmtQueryContext
 }
 
-func newConn(ctx context.Context, c driver.Connector) (*conn, error) {
+func newConn(ctx context.Context, be backend, c driver.Connector) (*conn, error) {
 	raw, err := c.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{raw: raw, stmts: make(map[string]stmt)}, nil
+	return &conn{raw: raw, be: be, stmts: make(map[string]stmt)}, nil
 }
 
 func (c *conn) prepare(query string) (stmt, error) {
 	if s := c.stmts[query]; s != nil {
 		return s, nil
 	}
-	raw, err := c.raw.Prepare(c.dial.text(query))
+	raw, err := c.raw.Prepare(c.be.text(query))
 	if err != nil {
 		return nil, fmt.Errorf("prepare %q: %w", query, err)
 	}
@@ -106,7 +106,7 @@ func (c *conn) bind(args []any) error {
 		if err != nil {
 			return fmt.Errorf("parameter %d: %w", i+1, err)
 		}
-		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: v})
+		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: c.be.value(v)})
 	}
 	return nil
 }
@@ -212,9 +212,10 @@ func (r Row) Scan(into ...any) error {
 
 // Reader runs queries inside one transaction: all of them see the same state.
 type Reader struct {
-	ctx   context.Context
-	conn  *conn
-	fatal error // the first error of the disk or the file, whatever callers make of it
+	ctx    context.Context
+	conn   *conn
+	fatal  error // the first error of the disk or the file, whatever callers make of it
+	spoilt bool  // a statement failed and the transaction takes no more
 }
 
 // Query runs a query. Values go in as parameters, never into the text.
@@ -236,9 +237,13 @@ func (r *Reader) QueryRow(query string, args ...any) Row {
 // note keeps an error that makes the transaction worthless, even if the caller
 // swallows it.
 func (r *Reader) note(err error) error {
-	if err != nil && r.fatal == nil && isStorage(err) {
+	if err == nil {
+		return nil
+	}
+	if r.fatal == nil && isStorage(r.conn.be, err) {
 		r.fatal = err
 	}
+	r.spoilt = r.spoilt || r.conn.be.spoils()
 	return err
 }
 
@@ -246,7 +251,8 @@ func (r *Reader) note(err error) error {
 type Tx struct {
 	Reader
 	db     *DB
-	writes int // statements of this job that may have changed something
+	mark   string // what the database calls the transaction
+	writes int    // statements of this job that may have changed something
 }
 
 // Exec runs a statement and returns how many rows it changed.

@@ -18,7 +18,7 @@ import (
 func TestAnotherProgramThatHoldsTheFileIsNamed(t *testing.T) {
 	t.Parallel()
 	d := open(t, Options{BusyTimeout: 50 * time.Millisecond})
-	other, err := sql.Open("sqlite", d.path)
+	other, err := sql.Open("sqlite", d.be.String())
 	if err != nil {
 		t.Fatal(err)
 	}

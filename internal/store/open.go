@@ -4,32 +4,21 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"embed"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"io"
 	"sync"
 	"sync/atomic"
-
-	"github.com/pressly/goose/v3"
-
-	"riposte/internal/fault"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
-	path string
+	be   backend
 	opt  Options
-	lock *os.File
+	lock io.Closer
 
 	writeTo driver.Connector
-	writer  *conn // the writer's goroutine only; nil after an error of the file
-	check   *checkpointer
+	writer  *conn         // the writer's goroutine only; nil after an error of the file
+	check   *checkpointer // nil where the database needs none
 	ids     blocks
 	queue   chan Job
 	written chan struct{} // closed when the writer has ended
@@ -45,112 +34,54 @@ type DB struct {
 	readers  chan *conn // idle ones; nil stands for one not opened yet
 }
 
-// Open opens the database at path, makes it if it is not there, and brings its
-// tables up to date. One process at a time may have it open: a second one gets
-// fault.Conflict.
-func Open(ctx context.Context, path string, opt Options) (*DB, error) {
+// Open opens a database and brings its tables up to date. where is the path of a
+// SQLite file, which is made if it is not there, or the URL of a PostgreSQL
+// database: postgres://USER:PASSWORD@HOST:PORT/NAME. One process at a time may
+// have it open: a second one gets fault.Conflict.
+func Open(ctx context.Context, where string, opt Options) (*DB, error) {
 	opt = opt.filled()
-	if err := writable(path); err != nil {
+	be, err := backendOf(where, opt)
+	if err != nil {
 		return nil, err
 	}
-	lock, err := lockFile(path + ".lock")
+	lock, err := be.claim()
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, err
 	}
 	d := &DB{
-		path: path, opt: opt, lock: lock,
+		be: be, opt: opt, lock: lock,
 		queue: make(chan Job, opt.Queue), written: make(chan struct{}), gone: make(chan struct{}),
-		check:   newCheckpointer(),
 		readers: make(chan *conn, opt.Readers),
 	}
 	d.journal.db = d
 	if err := d.start(ctx); err != nil {
-		return nil, errors.Join(explain("open", path, err), d.release())
+		return nil, errors.Join(explain("open", be, err), d.release())
 	}
 	for range opt.Readers {
 		d.readers <- nil
 	}
 	go d.write()
-	go d.checkpoints()
+	if _, ok := be.(*sqliteFile); ok {
+		d.check = newCheckpointer()
+		go d.checkpoints()
+	}
 	return d, nil
 }
 
 func (d *DB) start(ctx context.Context) (err error) {
-	if err := private(d.path); err != nil {
+	if d.writeTo, err = d.be.connector(false); err != nil {
 		return err
 	}
-	if d.writeTo, err = opener(d.path, d.opt, false); err != nil {
+	if d.readFrom, err = d.be.connector(true); err != nil {
 		return err
 	}
-	if d.readFrom, err = opener(d.path, d.opt, true); err != nil {
+	// The writer first: where a server keeps the database, its connection is what
+	// keeps other processes out.
+	if err := d.connect(ctx); err != nil {
 		return err
 	}
 	db := sql.OpenDB(d.writeTo)
-	if err := errors.Join(migrate(ctx, db), db.Close()); err != nil {
-		return err
-	}
-	d.writer, err = newConn(ctx, d.writeTo)
-	return err
-}
-
-// private makes the file for its owner only, whatever the folder and the umask
-// are: SQLite gives its other files the same mode.
-func private(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if errors.Is(err, fs.ErrPermission) {
-		return nil // a file that can only be read is SQLite's to refuse, in better words
-	}
-	if err != nil {
-		return err
-	}
-	return f.Close()
-}
-
-// writable finds what would only show as SQLite's "unable to open database".
-func writable(path string) error {
-	dir := filepath.Dir(path)
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("open %s: the folder %s is not there; create it first: %w", path, dir, fault.NotFound)
-	case err != nil:
-		return fmt.Errorf("open %s: %w", path, err)
-	case !info.IsDir():
-		return fmt.Errorf("open %s: %s is not a folder: %w", path, dir, fault.Invalid)
-	}
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return fmt.Errorf("open %s: it is a folder, a file is needed: %w", path, fault.Invalid)
-	}
-	return nil
-}
-
-// migrate brings the tables up to date, each numbered file in a transaction of
-// its own, and refuses a database that a newer program wrote.
-func migrate(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files,
-		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		return fmt.Errorf("read the migrations: %w", err)
-	}
-	have, know, err := p.GetVersions(ctx)
-	if err != nil {
-		return err
-	}
-	if have > know {
-		return fmt.Errorf("its tables are of version %d and this program knows %d; use the newer program: %w",
-			have, know, fault.Invalid)
-	}
-	if have == know {
-		return nil
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("bring the tables up to date: %w", err)
-	}
-	return nil
+	return errors.Join(migrate(ctx, d.be, db), db.Close())
 }
 
 // Close waits for the jobs already queued, then closes the file. Later jobs are
@@ -166,8 +97,10 @@ func (d *DB) Close() error {
 	close(d.gone)
 	d.closing.Unlock()
 	<-d.written
-	close(d.check.wanted)
-	<-d.check.ended
+	if d.check != nil {
+		close(d.check.wanted)
+		<-d.check.ended
+	}
 	for range d.opt.Readers {
 		if c := <-d.readers; c != nil {
 			_ = c.close() // it has nothing to lose

@@ -23,13 +23,13 @@ func (d *DB) Read(ctx context.Context, do func(q *Reader) error) error {
 		}
 		d.readers <- c
 	}()
-	if err := c.plain(ctx, "BEGIN"); err != nil {
-		return explain("read", d.path, err)
+	if err := c.plain(ctx, d.be.beginRead()); err != nil {
+		return explain("read", d.be, err)
 	}
 	err = do(q)
 	clean = c.plain(context.Background(), "ROLLBACK") == nil && q.fatal == nil
-	if err != nil && isStorage(err) {
-		return explain("read", d.path, err)
+	if err != nil && isStorage(d.be, err) {
+		return explain("read", d.be, err)
 	}
 	return err
 }
@@ -38,7 +38,7 @@ func (d *DB) Read(ctx context.Context, do func(q *Reader) error) error {
 func (d *DB) borrow(ctx context.Context) (*conn, error) {
 	select {
 	case <-d.gone:
-		return nil, fmt.Errorf("read %s: the database is closed: %w", d.path, fault.Conflict)
+		return nil, fmt.Errorf("read %s: the database is closed: %w", d.be, fault.Conflict)
 	default:
 	}
 	select {
@@ -47,14 +47,14 @@ func (d *DB) borrow(ctx context.Context) (*conn, error) {
 			return c, nil
 		}
 	case <-d.gone:
-		return nil, fmt.Errorf("read %s: the database is closed: %w", d.path, fault.Conflict)
+		return nil, fmt.Errorf("read %s: the database is closed: %w", d.be, fault.Conflict)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	c, err := newConn(ctx, d.readFrom)
+	c, err := newConn(ctx, d.be, d.readFrom)
 	if err != nil {
 		d.readers <- nil
-		return nil, explain("read", d.path, err)
+		return nil, explain("read", d.be, err)
 	}
 	return c, nil
 }

@@ -98,6 +98,11 @@ func scanInt[T int | int64](v driver.Value, p *T) error {
 	switch v := v.(type) {
 	case int64:
 		*p = T(v)
+	case bool: // what PostgreSQL makes of a condition
+		*p = 0
+		if v {
+			*p = 1
+		}
 	case nil:
 		*p = 0
 	default:

@@ -41,7 +41,7 @@ func (d *DB) submit(ctx context.Context, j Job) error {
 	d.closing.RLock()
 	defer d.closing.RUnlock()
 	if d.closed {
-		return fmt.Errorf("write to %s: the database is closed: %w", d.path, fault.Conflict)
+		return fmt.Errorf("write to %s: the database is closed: %w", d.be, fault.Conflict)
 	}
 	select {
 	case d.queue <- j:
@@ -49,7 +49,7 @@ func (d *DB) submit(ctx context.Context, j Job) error {
 	default:
 	}
 	if d.opt.Refuse {
-		return fmt.Errorf("write to %s: %d jobs wait already: %w", d.path, cap(d.queue), fault.Transient)
+		return fmt.Errorf("write to %s: %d jobs wait already: %w", d.be, cap(d.queue), fault.Transient)
 	}
 	select {
 	case d.queue <- j:
@@ -171,7 +171,7 @@ func (d *DB) commit(b *batch) {
 	}
 	ran := time.Now()
 	if err == nil {
-		err = tx.conn.plain(context.Background(), "COMMIT")
+		err = d.settle(tx)
 	}
 	if err != nil {
 		err = d.lost(tx, err)
@@ -189,28 +189,72 @@ func (d *DB) commit(b *batch) {
 	if d.opt.OnCommit != nil {
 		d.opt.OnCommit(c)
 	}
-	if err == nil {
+	if err == nil && d.check != nil {
 		d.check.committed(d.writer)
+	}
+}
+
+// settle commits. Where the answer of the database is lost it finds out what
+// became of the transaction, however long that takes: whoever was told "no"
+// would do it again.
+func (d *DB) settle(tx *Tx) error {
+	err := tx.conn.plain(context.Background(), "COMMIT")
+	if err == nil || !isStorage(d.be, err) {
+		return err
+	}
+	for {
+		done, unknown := d.be.committed(context.Background(), tx.mark)
+		switch {
+		case unknown == nil && done:
+			_ = d.writer.close() // it has broken; the next batch connects anew
+			d.writer = nil
+			return nil
+		case unknown == nil:
+			return err
+		}
+		why := explain("write to", d.be, unknown)
+		d.health.Store(&why)
+		select {
+		case <-d.gone:
+			return fmt.Errorf("%w; it is not known whether the last changes reached the disk: %w", err, unknown)
+		case <-time.After(probeEvery):
+		}
 	}
 }
 
 func (d *DB) begin() (*Tx, error) {
 	ctx := context.Background()
 	if d.writer == nil {
-		c, err := newConn(ctx, d.writeTo)
-		if err != nil {
+		if err := d.connect(ctx); err != nil {
 			return nil, err
 		}
-		d.writer = c
 	}
-	if err := d.writer.plain(ctx, beginWrite); err != nil {
+	mark, err := d.be.begin(ctx, d.writer)
+	if err != nil {
 		return nil, err
 	}
-	return &Tx{Reader: Reader{ctx: ctx, conn: d.writer}, db: d}, nil
+	return &Tx{Reader: Reader{ctx: ctx, conn: d.writer}, db: d, mark: mark}, nil
+}
+
+// connect opens the writer's connection.
+func (d *DB) connect(ctx context.Context) error {
+	c, err := newConn(ctx, d.be, d.writeTo)
+	if err != nil {
+		return err
+	}
+	if err := d.be.hold(ctx, c); err != nil {
+		return errors.Join(err, c.close())
+	}
+	d.writer = c
+	return nil
 }
 
 // errAlone says that a job failed and the batch must run again, job by job.
 var errAlone = errors.New("a job of the batch failed")
+
+// errPassedOver is for a job that goes on after a statement of it failed, which
+// not every database allows.
+var errPassedOver = errors.New("a statement failed and the job went on")
 
 // runAll runs the batch without savepoints, which suits nearly every batch, and
 // takes in what comes meanwhile. A job that fails before it has changed anything
@@ -222,7 +266,7 @@ func (d *DB) runAll(tx *Tx, b *batch, began time.Time) error {
 		switch {
 		case tx.fatal != nil:
 			return tx.fatal
-		case err != nil && tx.writes > 0:
+		case err != nil && tx.writes > 0, tx.spoilt:
 			return errAlone
 		case err != nil:
 			b.fail(i, err)
@@ -259,9 +303,13 @@ func (d *DB) runAlone(tx *Tx, b *batch) error {
 		if err := tx.conn.plain(tx.ctx, "SAVEPOINT job"); err != nil {
 			return err
 		}
+		tx.spoilt = false
 		err := runJob(j, tx)
 		if tx.fatal != nil {
 			return tx.fatal
+		}
+		if err == nil && tx.spoilt {
+			err = errPassedOver
 		}
 		if err != nil {
 			b.fail(i, err)
@@ -284,7 +332,9 @@ func (d *DB) restart(tx *Tx) error {
 	if err := tx.conn.plain(ctx, "ROLLBACK"); err != nil {
 		return err
 	}
-	return tx.conn.plain(ctx, beginWrite)
+	mark, err := d.be.begin(ctx, tx.conn)
+	tx.mark = mark
+	return err
 }
 
 // runJob calls a job. One that panics fails like any other: the transaction must
@@ -307,11 +357,11 @@ func (d *DB) lost(tx *Tx, err error) error {
 		// It may be rolled back already; there is nothing to learn from the answer.
 		_ = tx.conn.plain(context.Background(), "ROLLBACK")
 	}
-	if d.writer != nil && isStorage(err) {
+	if d.writer != nil && isStorage(d.be, err) {
 		_ = d.writer.close()
 		d.writer = nil
 	}
-	err = explain("write to", d.path, err)
+	err = explain("write to", d.be, err)
 	d.health.Store(&err)
 	return err
 }

@@ -192,7 +192,7 @@ func TestClosingWaitsForWhatWasQueued(t *testing.T) {
 func TestASecondOpenIsToldWhoHasTheFile(t *testing.T) {
 	t.Parallel()
 	d := open(t, Options{})
-	_, err := Open(context.Background(), d.path, Options{})
+	_, err := Open(context.Background(), d.be.String(), Options{})
 	if !errors.Is(err, fault.Conflict) {
 		t.Fatalf("got %v, want fault.Conflict", err)
 	}

@@ -1,4 +1,3 @@
--- +goose Up
 CREATE TABLE sequences (
 	name TEXT    NOT NULL PRIMARY KEY,
 	next INTEGER NOT NULL

@@ -1,4 +1,3 @@
--- +goose Up
 -- What every table holds to: times are microseconds UTC (0 or NULL: none), texts
 -- named *_json or body are JSON, tenant is part of every lookup.
 

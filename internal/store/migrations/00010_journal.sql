@@ -1,4 +1,3 @@
--- +goose Up
 
 -- Events of runs, in append order. There is no index by run on purpose: a
 -- record names the one before it, so a history is read backwards by its keys.

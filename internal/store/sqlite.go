@@ -5,23 +5,76 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
+	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"riposte/internal/fault"
 )
 
-// This file holds all that is SQLite's own: how a file is opened, what its
-// errors mean, and how ? placeholders become those of PostgreSQL.
+// sqliteFile is a database in a file, which SQLite inside the process serves.
+type sqliteFile struct {
+	path string
+	opt  Options
+}
 
-// opener opens connections to the file.
-func opener(path string, o Options, readOnly bool) (driver.Connector, error) {
-	p := url.Values{}
+func (f *sqliteFile) String() string { return f.path }
+
+// claim locks a file beside the database: SQLite's own locks are held for
+// moments only.
+func (f *sqliteFile) claim() (io.Closer, error) {
+	if err := writable(f.path); err != nil {
+		return nil, err
+	}
+	lock, err := lockFile(f.path + ".lock")
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", f.path, err)
+	}
+	if err := private(f.path); err != nil {
+		return nil, errors.Join(explain("open", f, err), lock.Close())
+	}
+	return lock, nil
+}
+
+// private makes the file for its owner only, whatever the folder and the umask
+// are: SQLite gives its other files the same mode.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil // a file that can only be read is SQLite's to refuse, in better words
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// writable finds what would only show as SQLite's "unable to open database".
+func writable(path string) error {
+	dir := filepath.Dir(path)
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("open %s: the folder %s is not there; create it first: %w", path, dir, fault.NotFound)
+	case err != nil:
+		return fmt.Errorf("open %s: %w", path, err)
+	case !info.IsDir():
+		return fmt.Errorf("open %s: %s is not a folder: %w", path, dir, fault.Invalid)
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("open %s: it is a folder, a file is needed: %w", path, fault.Invalid)
+	}
+	return nil
+}
+
+func (f *sqliteFile) connector(readOnly bool) (driver.Connector, error) {
+	p, o := url.Values{}, f.opt
 	for _, v := range []string{
 		fmt.Sprintf("busy_timeout(%d)", o.BusyTimeout.Milliseconds()),
 		"journal_mode(wal)",
@@ -40,7 +93,7 @@ func opener(path string, o Options, readOnly bool) (driver.Connector, error) {
 		p.Add("_pragma", "cache_size(-4000)")
 		p.Add("_pragma", "temp_store(memory)")
 	}
-	abs, err := filepath.Abs(path)
+	abs, err := filepath.Abs(f.path)
 	if err != nil {
 		return nil, err
 	}
@@ -85,12 +138,28 @@ func (c *conn) checkpoint() (whole bool, err error) {
 	return busy == 0 && log == done, nil
 }
 
-const beginWrite = "BEGIN IMMEDIATE"
+func (f *sqliteFile) hold(context.Context, *conn) error { return nil }
 
-// storageCodes are the answers of SQLite that tell of the file, the disk or a
-// lock, not of the statement, with what a person can do about it. transient
-// ones may pass while we run.
-func storageCode(code int) (what, remedy string, transient bool) {
+func (f *sqliteFile) migrations() (goose.Dialect, string, func(string) string) {
+	return goose.DialectSQLite3, "sqlite", func(ddl string) string { return ddl }
+}
+
+func (f *sqliteFile) text(query string) string          { return query }
+func (f *sqliteFile) value(v driver.Value) driver.Value { return v }
+func (f *sqliteFile) beginRead() string                 { return "BEGIN" }
+
+func (f *sqliteFile) begin(ctx context.Context, c *conn) (mark string, err error) {
+	return "", c.plain(ctx, "BEGIN IMMEDIATE")
+}
+
+// committed knows: a COMMIT that failed left nothing in the file.
+func (f *sqliteFile) committed(context.Context, string) (bool, error) { return false, nil }
+
+func (f *sqliteFile) spoils() bool { return false }
+
+// storageCode gives the meaning of the answers of SQLite that tell of the file,
+// the disk or a lock.
+func storageCode(code int) (what, remedy string, passing bool) {
 	switch code & 0xff {
 	case sqlite3.SQLITE_FULL:
 		return "the disk is full", "free some space; writing goes on by itself", true
@@ -112,73 +181,11 @@ func storageCode(code int) (what, remedy string, transient bool) {
 	return "", "", false
 }
 
-// isStorage tells whether an error is about the file, not the statement.
-func isStorage(err error) bool {
+func (f *sqliteFile) trouble(err error) (trouble, bool) {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
-		return errors.Is(err, driver.ErrBadConn)
+		return trouble{}, false
 	}
-	what, _, _ := storageCode(e.Code())
-	return what != ""
-}
-
-// explain wraps an error of the file with its meaning and the remedy; others
-// pass.
-func explain(doing, path string, err error) error {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return fmt.Errorf("%s %s: %w", doing, path, err)
-	}
-	what, remedy, transient := storageCode(e.Code())
-	switch {
-	case what == "":
-		return fmt.Errorf("%s %s: %w", doing, path, err)
-	case transient:
-		return fmt.Errorf("%s %s: %s (%w): %s: %w", doing, path, what, err, remedy, fault.Transient)
-	}
-	return fmt.Errorf("%s %s: %s (%w): %s", doing, path, what, err, remedy)
-}
-
-// isUnique tells whether a statement broke a UNIQUE or PRIMARY KEY rule.
-func isUnique(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) &&
-		(e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
-}
-
-// dialect says in what a database differs from SQLite.
-type dialect struct {
-	dollars bool // placeholders are $1, $2 …
-}
-
-// text turns the portable text of a statement into the database's own.
-func (d dialect) text(query string) string {
-	if d.dollars {
-		return rebind(query)
-	}
-	return query
-}
-
-// rebind turns ? placeholders into $1, $2 …, leaving those inside quotes.
-func rebind(query string) string {
-	var b strings.Builder
-	n, quote := 0, byte(0)
-	for i := range len(query) {
-		c := query[i]
-		switch {
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '\'' || c == '"':
-			quote = c
-		case c == '?':
-			n++
-			b.WriteByte('$')
-			b.WriteString(strconv.Itoa(n))
-			continue
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
+	what, remedy, passing := storageCode(e.Code())
+	return trouble{what, remedy, passing}, what != ""
 }
