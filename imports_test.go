@@ -70,6 +70,7 @@ var layout = []struct {
 	{"internal/secret", machine, "sealed credentials"},
 	{"internal/blob", machine, "large values"},
 	{"internal/store", machine, "all SQL"},
+	{"internal/store/storetest", testSuite, "a PostgreSQL of its own for a test"},
 	{"internal/engine", machine, "runs plans durably"},
 	{"internal/engine/enginetest", testSuite, "one suite for every engine"},
 	{"internal/ingest", machine, "sources at work"},
@@ -108,6 +109,8 @@ var closedToPure = map[string]string{
 	"log/slog":                    "no logging: return an error or a record, the caller logs",
 	"log":                         "no logging: return an error or a record, the caller logs",
 	"modernc.org/sqlite":          "no SQL: it lives in internal/store",
+	"github.com/jackc/pgx/v5":     "no SQL: it lives in internal/store",
+	"github.com/jackc/pgx/v5/":    "no SQL: it lives in internal/store",
 	"github.com/pressly/goose/v3": "no SQL: it lives in internal/store",
 }
 
@@ -122,7 +125,7 @@ var clockCalls = []string{
 }
 
 // onlyInStore is SQL, which has one home.
-var onlyInStore = []string{"database/sql", "modernc.org/sqlite", "github.com/pressly/goose/v3"}
+var onlyInStore = []string{"database/sql", "modernc.org/sqlite", "github.com/pressly/goose/v3", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/stdlib"}
 
 const module = "riposte"
 

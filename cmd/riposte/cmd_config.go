@@ -59,7 +59,7 @@ func (*configShowCmd) Examples() string {
 	return "riposte config show\nriposte config show --config riposte.yaml --json"
 }
 
-// Run shows what takes effect. Hashes are not secrets to keep on a screen.
+// Run shows what takes effect, without passwords and hashes.
 func (c *configShowCmd) Run(w *world) error {
 	cfg, file, err := c.load(w)
 	if err != nil {

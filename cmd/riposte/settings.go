@@ -17,6 +17,7 @@ type settings struct {
 	Config     string  `name:"config" short:"c" placeholder:"FILE" help:"The configuration file. RIPOSTE_CONFIG names it, too; else ./riposte.yaml or /etc/riposte/riposte.yaml, where there is one."`
 	Listen     *string `name:"listen" placeholder:"HOST:PORT" help:"Answer HTTP here; RIPOSTE_LISTEN. Default: ${default_listen}."`
 	Data       *string `name:"data" placeholder:"DIR" help:"Database, evidence and keys; RIPOSTE_DATA. Default: ${default_data}."`
+	Database   *string `name:"database" placeholder:"URL" help:"Keep records in PostgreSQL, postgres://USER@HOST:PORT/NAME, instead of SQLite; RIPOSTE_DATABASE, which other users of the machine do not see, can hold the password."`
 	Connectors *string `name:"connectors" placeholder:"DIR" help:"More connectors; RIPOSTE_CONNECTORS."`
 	Content    *string `name:"content" placeholder:"DIR" help:"More playbooks, source mappings and scripts; RIPOSTE_CONTENT."`
 	LogLevel   *string `name:"log-level" placeholder:"LEVEL" help:"debug, info, warn or error; RIPOSTE_LOG_LEVEL. Default: ${default_log_level}."`
@@ -44,6 +45,7 @@ func (s *settings) all(c *app.Config) []setting {
 	return []setting{
 		{"listen", s.Listen, &c.Listen, app.CheckListen},
 		{"data", s.Data, &c.Data, notEmpty},
+		{"database", s.Database, &c.Database, nil},
 		{"connectors", s.Connectors, &c.Connectors, nil},
 		{"content", s.Content, &c.Content, nil},
 		{"log-level", s.LogLevel, &c.Log.Level, oneOf("debug", "info", "warn", "error")},

@@ -12,6 +12,7 @@ type Config struct {
 	Listen     string                  `yaml:"listen" doc:"The address to answer HTTP on, host:port. Port 0 takes a free one."`
 	URL        string                  `yaml:"url" doc:"How people reach the server, such as https://riposte.example.org: for links."`
 	Data       string                  `yaml:"data" doc:"The folder of database, evidence and keys. It is made if it is not there."`
+	Database   string                  `yaml:"database" doc:"Where records are kept: the URL of a PostgreSQL database, postgres://USER:PASSWORD@HOST:PORT/NAME. Default: SQLite, the file riposte.db in the data folder."`
 	TLS        TLS                     `yaml:"tls" doc:"Certificate and key; without them HTTP is plain, for a proxy on the same machine."`
 	Log        Log                     `yaml:"log" doc:"What is logged, to standard error."`
 	People     map[string]PersonConfig `yaml:"people" doc:"Who may sign in, by name."`

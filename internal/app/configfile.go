@@ -12,6 +12,7 @@ import (
 
 	"riposte/internal/auth"
 	"riposte/internal/fault"
+	"riposte/internal/store"
 	"riposte/internal/strictyaml"
 )
 
@@ -69,6 +70,11 @@ func (c *Config) problems() troubles {
 	}
 	if c.Data == "" {
 		t.add("expected a folder", "data is empty", "data")
+	}
+	if c.Database != "" {
+		if err := store.Check(c.Database); err != nil {
+			t.add("expected postgres://USER:PASSWORD@HOST:PORT/NAME, or leave it out for SQLite", strings.TrimSuffix(err.Error(), ": "+fault.Invalid.Error()), "database")
+		}
 	}
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
 		t.add("give both or neither", "tls has only one of certificate and key", "tls")

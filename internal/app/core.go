@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, first
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return c, first, fmt.Errorf("make the data folder: %w", err)
 	}
-	if c.db, err = store.Open(ctx, filepath.Join(cfg.Data, "riposte.db"), store.Options{}); err != nil {
+	if c.db, err = store.Open(ctx, cmp.Or(cfg.Database, filepath.Join(cfg.Data, "riposte.db")), store.Options{}); err != nil {
 		return c, first, err
 	}
 	if first.name, first.password, err = c.meetPeople(ctx); err != nil {

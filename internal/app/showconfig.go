@@ -6,11 +6,16 @@ import (
 	"strings"
 	"time"
 
+	"riposte/internal/store"
 	"riposte/playbook"
 )
 
-// ShowConfig gives a configuration as the file would hold it.
+// ShowConfig gives a configuration as the file would hold it, but for the
+// password of the database.
 func ShowConfig(c Config) map[string]any {
+	if c.Database != "" {
+		c.Database = store.Name(c.Database)
+	}
 	m, _ := plainValue(reflect.ValueOf(c)).(map[string]any)
 	return m
 }

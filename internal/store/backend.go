@@ -63,6 +63,21 @@ func backendOf(where string, o Options) (backend, error) {
 	return &sqliteFile{path: where, opt: o}, nil
 }
 
+// Check tells whether Open could understand where a database is: fault.Invalid.
+func Check(where string) error {
+	_, err := backendOf(where, Options{})
+	return err
+}
+
+// Name is what messages call a database: its URL without password.
+func Name(where string) string {
+	be, err := backendOf(where, Options{})
+	if err != nil {
+		return "[unknown]"
+	}
+	return be.String()
+}
+
 // isStorage tells whether an error is about the database, not the statement.
 func isStorage(be backend, err error) bool {
 	if errors.Is(err, driver.ErrBadConn) {
@@ -72,10 +87,17 @@ func isStorage(be backend, err error) bool {
 	return ok
 }
 
+// oneLine is an error whose text is one line: those of a driver may be several.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }
+func (e oneLine) Unwrap() error { return e.error }
+
 // explain wraps an error of the database with its meaning and the remedy;
 // others pass.
 func explain(doing string, be backend, err error) error {
 	t, ok := be.trouble(err)
+	err = oneLine{err}
 	switch {
 	case !ok:
 		return fmt.Errorf("%s %s: %w", doing, be, err)

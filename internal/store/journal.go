@@ -198,13 +198,14 @@ func (j *Journal) Mark(ctx context.Context) (end, checkpoint int64, err error) {
 }
 
 func marks(q *Reader) (end, checkpoint int64, err error) {
-	err = q.QueryRow(`SELECT
-		max(coalesce((SELECT seq FROM journal ORDER BY seq DESC LIMIT 1), 0), coalesce((SELECT seq FROM journal_marks WHERE name = 'end'), 0)),
-		coalesce((SELECT seq FROM journal_marks WHERE name = 'checkpoint'), 0)`).Scan(&end, &checkpoint)
+	var last int64
+	err = q.QueryRow(`SELECT coalesce((SELECT seq FROM journal ORDER BY seq DESC LIMIT 1), 0),
+		coalesce((SELECT seq FROM journal_marks WHERE name = 'end'), 0),
+		coalesce((SELECT seq FROM journal_marks WHERE name = 'checkpoint'), 0)`).Scan(&last, &end, &checkpoint)
 	if err != nil {
 		err = fmt.Errorf("read where the journal ends: %w", err)
 	}
-	return end, checkpoint, err
+	return max(last, end), checkpoint, err
 }
 
 // Checkpoint moves the place where recovery begins.

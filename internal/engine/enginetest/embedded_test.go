@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"riposte/internal/fault"
 	"riposte/internal/run"
 	"riposte/internal/store"
+	"riposte/internal/store/storetest"
 )
 
 func TestEmbeddedEngine(t *testing.T) {
@@ -27,10 +29,32 @@ func TestEmbeddedEngine(t *testing.T) {
 	enginetest.Run(t, embedded)
 }
 
+func TestEmbeddedEngineOnPostgreSQL(t *testing.T) {
+	t.Parallel()
+	_ = storetest.Postgres(t) // is there one at all?
+	var mu sync.Mutex
+	urls := map[string]string{} // by the folder that a test works in
+	enginetest.Run(t, func(t *testing.T, dir string, w enginetest.World) *enginetest.Running {
+		t.Helper()
+		mu.Lock()
+		if urls[dir] == "" {
+			urls[dir] = storetest.Postgres(t)
+		}
+		where := urls[dir]
+		mu.Unlock()
+		return embeddedOn(t, where, dir, w)
+	})
+}
+
 // embedded begins the embedded engine on a real SQLite file.
 func embedded(t *testing.T, dir string, w enginetest.World) *enginetest.Running {
 	t.Helper()
-	db, err := store.Open(context.Background(), filepath.Join(dir, "riposte.db"), store.Options{})
+	return embeddedOn(t, filepath.Join(dir, "riposte.db"), dir, w)
+}
+
+func embeddedOn(t *testing.T, database, dir string, w enginetest.World) *enginetest.Running {
+	t.Helper()
+	db, err := store.Open(context.Background(), database, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,8 +128,8 @@ type books struct {
 func (b *books) open() error {
 	return b.db.Write(context.Background(), func(tx *store.Tx) error {
 		for _, text := range []string{
-			`CREATE TABLE IF NOT EXISTS test_questions (run INTEGER, act INTEGER, n INTEGER, open INTEGER, data TEXT, PRIMARY KEY (run, act, n))`,
-			`CREATE TABLE IF NOT EXISTS test_ledger (id INTEGER PRIMARY KEY, run INTEGER, state TEXT, due INTEGER, data TEXT)`,
+			`CREATE TABLE IF NOT EXISTS test_questions (run BIGINT, act BIGINT, n BIGINT, open BIGINT, data TEXT, PRIMARY KEY (run, act, n))`,
+			`CREATE TABLE IF NOT EXISTS test_ledger (id BIGINT PRIMARY KEY, run BIGINT, state TEXT, due BIGINT, data TEXT)`,
 			`CREATE TABLE IF NOT EXISTS test_tasks (data TEXT)`,
 		} {
 			if _, err := tx.Exec(text); err != nil {
