@@ -257,7 +257,7 @@ func place(importPath string) int {
 }
 
 func inStoreOrTool(row int) bool {
-	return layout[row].path == "internal/store" || layout[row].kind == tool
+	return layout[row].path == "internal/store" || layout[row].path == "internal/store/storetest" || layout[row].kind == tool
 }
 
 func closed(list map[string]string, imported string) string {

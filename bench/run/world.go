@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"riposte/connector"
-	"riposte/internal/app"
 	"riposte/internal/engine"
 	"riposte/internal/engine/enginetest"
 	"riposte/internal/run"
@@ -35,7 +35,7 @@ func openWorld(dir string, caller engine.Caller, texts ...string) (*world, error
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	app.TuneMemory() // as riposte serve does
+	debug.SetGCPercent(200) // as riposte serve does
 	w := &world{ended: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel

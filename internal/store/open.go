@@ -60,11 +60,11 @@ func Open(ctx context.Context, where string, opt Options) (*DB, error) {
 	for range opt.Readers {
 		d.readers <- nil
 	}
-	go d.write()
 	if _, ok := be.(*sqliteFile); ok {
 		d.check = newCheckpointer()
 		go d.checkpoints()
 	}
+	go d.write()
 	return d, nil
 }
 

@@ -89,12 +89,12 @@ func TestTheFilesOfADatabaseAreForTheirOwnerOnly(t *testing.T) {
 	t.Parallel()
 	d := open(t, Options{})
 	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
-		info, err := os.Stat(d.path + suffix)
+		info, err := os.Stat(d.be.String() + suffix)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if mode := info.Mode().Perm(); mode&0o077 != 0 {
-			t.Errorf("%s%s is %o", d.path, suffix, mode)
+			t.Errorf("%s%s is %o", d.be.String(), suffix, mode)
 		}
 	}
 }
