@@ -101,7 +101,8 @@ func level(list []string, mark, fallback string) int {
 // Check says what is wrong with a connection, apart from its config.
 func (c *Connection) Check() error {
 	wrong := func(field, what string, args ...any) error {
-		return fmt.Errorf("connection %s: %s: %s: %w", c.Name, field, fmt.Sprintf(what, args...), fault.Invalid)
+		text := fmt.Sprintf(what, args...)
+		return &fault.Parts{What: fmt.Sprintf("connection %s: %s: %s", c.Name, field, text), At: map[string]string{"/" + strings.ReplaceAll(field, ".", "/"): text}}
 	}
 	if !isConnectionName(c.Name) {
 		return fmt.Errorf("connection: the name is %q; expected small letters, digits, hyphens and underscores, a letter first: %w", c.Name, fault.Invalid)
@@ -125,8 +126,10 @@ func (c *Connection) Check() error {
 			return wrong(field, "%q is no marking; expected one of %s", word, strings.Join(list, ", "))
 		}
 	}
-	if c.RatePerSecond < 0 || c.Burst < 0 || c.MaxInFlight < 0 {
-		return wrong("rate", "a limit is below 0; leave it out for the connector's own")
+	for field, limit := range map[string]float64{"rate_per_second": c.RatePerSecond, "burst": float64(c.Burst), "max_in_flight": float64(c.MaxInFlight)} {
+		if limit < 0 {
+			return wrong(field, "a limit is below 0; leave it out for the connector's own")
+		}
 	}
 	return nil
 }
@@ -173,7 +176,7 @@ func (m *Manifest) SplitConfig(values map[string]any, kept ...string) (config ma
 		for i := range wrong {
 			wrong[i] = m.hinted(wrong[i])
 		}
-		return nil, nil, fmt.Errorf("%s: config %s: %w", m.Connector, joinProblems(wrong), fault.Invalid)
+		return nil, nil, &fault.Parts{What: m.Connector + ": config " + joinProblems(wrong), At: Parts(wrong)}
 	}
 	config, secrets = map[string]any{}, map[string]string{}
 	hidden := m.SecretFields()

@@ -175,8 +175,38 @@ type CompiledSchema struct {
 
 // Problem is one thing that is wrong with a value.
 type Problem struct {
-	Path []string // the fields and list places that lead to it
-	What string   // without the value itself, which may be a secret
+	Path   []string // the fields and list places that lead to it
+	What   string   // without the value itself, which may be a secret
+	Fields []string // of the object there, where some are missing or too many
+}
+
+// Parts tells what is wrong by JSON pointer, each field on its own.
+func Parts(list []Problem) map[string]string {
+	at := map[string]string{}
+	for _, p := range list {
+		if len(p.Fields) == 0 {
+			at[pointerTo(p.Path)] = p.What
+		}
+		for _, name := range p.Fields {
+			what := "it is missing"
+			if unknown, ok := strings.CutPrefix(p.What, unknownField); ok {
+				what = "there is no such field"
+				if _, hint, hinted := strings.Cut(unknown, " ("); hinted {
+					what += "; " + strings.TrimSuffix(hint, ")")
+				}
+			}
+			at[pointerTo(append(slices.Clone(p.Path), name))] = what
+		}
+	}
+	return at
+}
+
+func pointerTo(path []string) string {
+	var b strings.Builder
+	for _, part := range path {
+		b.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(part))
+	}
+	return b.String()
 }
 
 func (p Problem) String() string {
@@ -354,7 +384,7 @@ func collect(e *jsonschema.ValidationError, secrets [][]string) []Problem {
 				walk(best)
 				return
 			}
-			list = addProblem(list, seen, Problem{slices.Clone(e.InstanceLocation), whatIsWrong(k)})
+			list = addProblem(list, seen, Problem{slices.Clone(e.InstanceLocation), whatIsWrong(k), fieldsOf(k)})
 			return
 		}
 		if len(e.Causes) > 0 {
@@ -366,7 +396,7 @@ func collect(e *jsonschema.ValidationError, secrets [][]string) []Problem {
 		if isSecret(e, secrets) {
 			return
 		}
-		list = addProblem(list, seen, Problem{slices.Clone(e.InstanceLocation), whatIsWrong(e.ErrorKind)})
+		list = addProblem(list, seen, Problem{slices.Clone(e.InstanceLocation), whatIsWrong(e.ErrorKind), fieldsOf(e.ErrorKind)})
 	}
 	walk(e)
 	return list
@@ -420,6 +450,17 @@ var formatWords = map[string]string{
 }
 
 const unknownField = "has no field "
+
+// fieldsOf lists the fields that an object has too few or too many.
+func fieldsOf(k jsonschema.ErrorKind) []string {
+	switch k := k.(type) {
+	case *kind.Required:
+		return k.Missing
+	case *kind.AdditionalProperties:
+		return k.Properties
+	}
+	return nil
+}
 
 // whatIsWrong says it without the value: it may be a secret.
 func whatIsWrong(k jsonschema.ErrorKind) string {

@@ -67,6 +67,24 @@ func staleOf(err error) error {
 	return err
 }
 
+// below tells where in a request's body the wrong parts of an error are.
+func below(pointer string, err error) error {
+	var p *fault.Parts
+	if errors.As(err, &p) {
+		return p.Below(pointer)
+	}
+	return err
+}
+
+// noSuch makes a record that a body names and that is not there an error of the
+// body.
+func noSuch(pointer, what string, err error) error {
+	if errors.Is(err, fault.NotFound) {
+		return httpapi.WrongField(pointer, "there is no "+what)
+	}
+	return err
+}
+
 // read reads from the store.
 func read[T any](ctx context.Context, a *api, do func(q *store.Reader) (T, error)) (v T, err error) {
 	err = a.db.Read(ctx, func(q *store.Reader) error {

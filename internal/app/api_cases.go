@@ -171,10 +171,10 @@ func (a *api) isPerson(pointer, name string) error {
 
 // link puts alerts and what was seen in them into a case.
 func (a *api) link(tx *store.Tx, who auth.Caller, c cases.ID, ids []int64) error {
-	for _, n := range ids {
+	for i, n := range ids {
 		rec, err := store.Alert(&tx.Reader, who.Tenant, alert.ID(n))
 		if err != nil {
-			return err
+			return noSuch(fmt.Sprintf("/alerts/%d", i), "alert "+alertRef(n), err)
 		}
 		if err := linkAlert(tx, who.Tenant, c, &rec, utc(a.now()), person(who)); err != nil {
 			return err

@@ -55,10 +55,13 @@ func (a *api) Connection(_ context.Context, who auth.Caller, name string) (httpa
 	return a.wireConnection(who, c), nil
 }
 
-// common are the keys of a configuration that every connection has, beside its
-// connector's own.
-var common = []string{
-	"proxy", "ca", "clearance", "allow_private", "allow_loopback", "allow_link_local", "rate_per_second", "burst", "max_in_flight", "serves",
+// sharedFields are the keys of a configuration that every connection has, beside
+// its connector's own, and what is expected there.
+var sharedFields = map[string]string{
+	"proxy": "an address such as http://proxy.example.org:3128", "ca": "certificates in PEM, a text",
+	"clearance":     "an object such as {\"tlp\": \"amber\", \"pap\": \"amber\"}",
+	"allow_private": "true or false", "allow_loopback": "true or false", "allow_link_local": "true or false",
+	"rate_per_second": "a number", "burst": "a whole number", "max_in_flight": "a whole number", "serves": "a list of capabilities",
 }
 
 func (a *api) wireConnection(who auth.Caller, c *connector.Connection) httpapi.Connection {
@@ -78,7 +81,7 @@ func configOf(c *connector.Connection) map[string]any {
 	if err != nil || json.Unmarshal(raw, &all) != nil {
 		return config // it was read from JSON: it always can
 	}
-	for _, k := range common {
+	for k := range sharedFields {
 		if m, isMap := all[k].(map[string]any); all[k] != nil && (!isMap || len(m) > 0) {
 			config[k] = all[k]
 		}
@@ -91,7 +94,7 @@ func configOf(c *connector.Connection) map[string]any {
 func configure(c *connector.Connection, config map[string]any) (map[string]any, error) {
 	own, shared := map[string]any{}, map[string]any{}
 	for k, v := range config {
-		if slices.Contains(common, k) {
+		if sharedFields[k] != "" {
 			shared[k] = v
 		} else {
 			own[k] = expr.Normalize(v)
@@ -108,9 +111,9 @@ func configure(c *connector.Connection, config map[string]any) (map[string]any, 
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) {
 			field := strings.ReplaceAll(wrong.Field, ".", "/")
-			return nil, httpapi.WrongField("/config/"+field, fmt.Sprintf("it is a %s; expected %s", wrong.Value, wrong.Type))
+			return nil, httpapi.WrongField("/config/"+field, "expected "+sharedFields[strings.SplitN(wrong.Field, ".", 2)[0]])
 		}
-		return nil, httpapi.WrongField("/config", err.Error())
+		return nil, httpapi.WrongField("/config", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	*c = next
 	return own, nil
@@ -162,7 +165,7 @@ func (a *api) fillConnection(who auth.Caller, c *connector.Connection, config ma
 	}
 	plain, open, err := m.SplitConfig(values, kept...)
 	if err != nil {
-		return err
+		return inConnection(m, err)
 	}
 	c.Config = plain
 	sealed := map[string][]byte{}
@@ -175,7 +178,25 @@ func (a *api) fillConnection(who auth.Caller, c *connector.Connection, config ma
 		}
 	}
 	c.Secrets = sealed
-	return c.Check()
+	return below("/config", c.Check())
+}
+
+// inConnection tells where in a request the wrong fields of a configuration are.
+func inConnection(m *connector.Manifest, err error) error {
+	var p *fault.Parts
+	if !errors.As(err, &p) {
+		return err
+	}
+	moved := &fault.Parts{What: p.What, At: map[string]string{}}
+	for at, what := range p.At {
+		name, _, _ := strings.Cut(strings.TrimPrefix(at, "/"), "/")
+		if slices.Contains(m.SecretFields(), name) {
+			moved.At["/secrets"+at] = what + "; it is secret, so send it under secrets"
+		} else {
+			moved.At["/config"+at] = what
+		}
+	}
+	return moved
 }
 
 func (a *api) putConnection(ctx context.Context, who auth.Caller, act string, c *connector.Connection, seen int64) (httpapi.Connection, error) {

@@ -201,7 +201,7 @@ func (a *api) objects(ctx context.Context, who auth.Caller, s *run.Start) (o run
 		if s.AlertID != 0 {
 			rec, err := store.Alert(q, who.Tenant, alert.ID(s.AlertID))
 			if err != nil {
-				return err
+				return noSuch("/alert", "alert "+alertRef(s.AlertID), err)
 			}
 			object := rec.Object()
 			o.Alert, s.Severity = object, rec.Severity
@@ -223,7 +223,7 @@ func (a *api) objects(ctx context.Context, who auth.Caller, s *run.Start) (o run
 		}
 		c, err := store.Case(q, who.Tenant, cases.ID(s.CaseID))
 		if err != nil {
-			return err
+			return noSuch("/case", "case "+caseRef(s.CaseID), err)
 		}
 		s.Severity = max(s.Severity, c.Severity)
 		if s.Case, err = caseObject(q, tenantOf(who.Tenant), c.ID); err != nil {

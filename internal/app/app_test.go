@@ -14,22 +14,27 @@ import (
 	"riposte/internal/app"
 	"riposte/internal/auth"
 	"riposte/internal/demo/simulated"
+	"riposte/internal/httpapi"
 )
 
 // server is a whole program at work, with a client that has signed in.
 type server struct {
-	t      *testing.T
-	url    string
-	cookie string
-	stop   func()
+	t        *testing.T
+	url      string
+	cookie   string
+	contract *contract
+	stop     func()
 }
 
 // serve starts a server on a data folder and signs its administrator in.
-func serve(t *testing.T, data, password string) (*server, string) {
+func serve(t *testing.T, data, password string, changes ...func(*app.Config)) (*server, string) {
 	t.Helper()
 	cfg := app.Defaults()
 	cfg.Listen, cfg.Data = "127.0.0.1:0", data
 	cfg.Sources = map[string]app.SourceConfig{"eve": {Type: "webhook", Mapping: "suricata-eve", TokenHash: auth.HashSecret("sender")}}
+	for _, change := range changes {
+		change(&cfg)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a, err := app.New(ctx, cfg, app.Options{Version: "test"})
 	if err != nil {
@@ -41,7 +46,7 @@ func serve(t *testing.T, data, password string) (*server, string) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	s := &server{t: t, url: "http://" + a.Addr()}
+	s := &server{t: t, url: "http://" + a.Addr(), contract: newContract(t)}
 	stopped := false
 	s.stop = func() {
 		if stopped {
@@ -65,6 +70,22 @@ func serve(t *testing.T, data, password string) (*server, string) {
 // send sends a request and gives the answer, its body read into into.
 func (s *server) send(method, path string, body, into any) *http.Response {
 	s.t.Helper()
+	res, raw := s.ask(method, path, body)
+	if res.StatusCode >= 300 {
+		s.t.Fatalf("%s %s: %s\n%s", method, path, res.Status, raw)
+	}
+	if into != nil {
+		if err := json.Unmarshal(raw, into); err != nil {
+			s.t.Fatalf("%s %s: %v\n%s", method, path, err, raw)
+		}
+	}
+	return res
+}
+
+// ask sends a request, whatever comes back; it must be what the document says.
+// Headers are pairs of name and value.
+func (s *server) ask(method, path string, body any, headers ...string) (*http.Response, []byte) {
+	s.t.Helper()
 	var r io.Reader
 	if text, ok := body.(string); ok {
 		r = strings.NewReader(text)
@@ -85,7 +106,10 @@ func (s *server) send(method, path string, body, into any) *http.Response {
 	} else if s.cookie != "" {
 		req.Header.Set("Cookie", s.cookie)
 	}
-	res, err := http.DefaultClient.Do(req)
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := http.DefaultClient.Do(req) //nolint:forbidigo // a test speaks to its own server
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -94,15 +118,18 @@ func (s *server) send(method, path string, body, into any) *http.Response {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if res.StatusCode >= 300 {
-		s.t.Fatalf("%s %s: %s\n%s", method, path, res.Status, raw)
+	s.contract.check(s.t, method, path, res, raw)
+	return res, raw
+}
+
+// refused expects a problem of a status and gives it.
+func (s *server) refused(status int, method, path string, body any, headers ...string) (p httpapi.Problem) {
+	s.t.Helper()
+	res, raw := s.ask(method, path, body, headers...)
+	if err := json.Unmarshal(raw, &p); err != nil || res.StatusCode != status {
+		s.t.Fatalf("%s %s: %s, want %d\n%s", method, path, res.Status, status, raw)
 	}
-	if into != nil {
-		if err := json.Unmarshal(raw, into); err != nil {
-			s.t.Fatalf("%s %s: %v\n%s", method, path, err, raw)
-		}
-	}
-	return res
+	return p
 }
 
 // until asks again until ok, for at most 20 s.

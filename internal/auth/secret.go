@@ -70,17 +70,23 @@ func (t Token) Check(owner Caller, at time.Time) error {
 		return fmt.Errorf("a token needs a name, so that its owner knows it again: %w", fault.Invalid)
 	}
 	if !t.Expires.IsZero() && !t.Expires.After(at) {
-		return fmt.Errorf("token %s: it expires at %s, which is over: %w", t.Name, t.Expires.Format(time.RFC3339), fault.Invalid)
+		return t.wrong("/expires", fmt.Sprintf("it expires at %s, which is over", t.Expires.Format(time.RFC3339)))
 	}
-	for _, p := range t.Only {
+	for i, p := range t.Only {
+		at := fmt.Sprintf("/only/%d", i)
 		switch {
 		case !known(p):
-			return fmt.Errorf("token %s: there is no permission %q; there are %s: %w", t.Name, p, join(Permissions()), fault.Invalid)
+			return t.wrong(at, fmt.Sprintf("there is no permission %q; there are %s", p, join(Permissions())))
 		case !owner.May(p):
-			return fmt.Errorf("token %s: %s does not have the permission %s and cannot give it away: %w", t.Name, owner.Name, p, fault.Invalid)
+			return t.wrong(at, fmt.Sprintf("%s does not have the permission %s and cannot give it away", owner.Name, p))
 		}
 	}
 	return nil
+}
+
+// wrong says what is wrong with a part of what a token is made from.
+func (t Token) wrong(at, what string) error {
+	return &fault.Parts{What: "token " + t.Name + ": " + what, At: map[string]string{at: what}}
 }
 
 // Caller gives who comes with the token: its owner, held to what the token was

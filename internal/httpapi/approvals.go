@@ -109,14 +109,12 @@ type decision struct {
 type decideInput struct {
 	Who
 	Record
-	Keyed
 	Body *decision
 }
 
 type answerInput struct {
 	Who
 	Record
-	Keyed
 	Body struct {
 		Value any    `json:"value" doc:"One of the options, or what the form asks for; for an outcome done or not_done."`
 		Note  string `json:"note,omitempty" maxLength:"5000"`

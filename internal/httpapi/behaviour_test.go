@@ -121,6 +121,31 @@ func TestARepeatedStartGivesTheSameAnswer(t *testing.T) {
 	}
 }
 
+func TestARequestThatWasCutOffIsNotDoneAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := serve(t, w)
+	c.do("POST", "/api/cases", `{"title":"x"}`, "Idempotency-Key", "k").ok(201)
+	for key, k := range w.kept { // as a crash leaves it: begun, and no answer
+		w.kept[key] = Kept{Sum: k.Sum}
+	}
+	c.do("POST", "/api/cases", `{"title":"x"}`, "Idempotency-Key", "k").problem(409, "interrupted")
+	c.do("POST", "/api/cases", `{"title":"y"}`, "Idempotency-Key", "k").problem(422, "key-reused")
+	if len(w.cases) != 1 {
+		t.Errorf("%d cases", len(w.cases))
+	}
+}
+
+func TestWhatAnAnswerHoldsOfASecretIsNotKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := serve(t, w)
+	c.do("POST", "/api/tokens", `{"name":"ci"}`, "Idempotency-Key", "k").ok(201)
+	if len(w.kept) != 0 {
+		t.Errorf("kept: %v", w.kept)
+	}
+}
+
 func TestTheSameRequestTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -39,6 +39,7 @@ type world struct {
 	lists     map[string][]ListEntry
 	conns     map[string]*Connection
 	off       []Switch
+	kept      map[string]Kept
 	fail      error         // what every read of alerts fails with
 	hold      chan struct{} // when set, a start waits for it
 }
@@ -59,7 +60,7 @@ func newWorld(t *testing.T) *world {
 		directory: d, now: start, sessions: map[string]string{}, tokens: map[string]auth.Token{},
 		cases: map[int64]*Case{}, events: map[int64][]CaseEvent{}, runs: map[int64]*Run{}, byKey: map[string]int64{},
 		watched: map[int64][]RunEvent{}, approvals: map[int64]*Approval{}, drafts: map[string]Draft{},
-		published: map[string][]PlaybookVersion{}, entries: map[int64]*LedgerEntry{}, lists: map[string][]ListEntry{}, conns: map[string]*Connection{},
+		published: map[string][]PlaybookVersion{}, entries: map[int64]*LedgerEntry{}, lists: map[string][]ListEntry{}, conns: map[string]*Connection{}, kept: map[string]Kept{},
 	}
 	for _, name := range []string{"ana", "vic", "root"} {
 		w.tokens["rip_"+name] = auth.Token{Name: "test", Owner: name}
@@ -71,7 +72,7 @@ func newWorld(t *testing.T) *world {
 func serve(t *testing.T, w *world) *client {
 	t.Helper()
 	s := &Server{
-		Identity: w, Tokens: w, Alerts: w, Cases: w, Runs: w, Approvals: w, Playbooks: w, Ledger: w, Lists: w, Connections: w, Switches: w,
+		Identity: w, Tokens: w, Alerts: w, Cases: w, Runs: w, Approvals: w, Playbooks: w, Ledger: w, Lists: w, Connections: w, Switches: w, Replays: w,
 		Page:    http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, "page") }),
 		Ingest:  http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusAccepted) }),
 		Version: "test", Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now },
@@ -537,4 +538,25 @@ func (w *world) SetSwitch(_ context.Context, who auth.Caller, scope string, off 
 		w.off = []Switch{{Scope: scope, By: who.Name, Since: w.now, Reason: reason}}
 	}
 	return w.off, nil
+}
+
+func (w *world) Replay(_ context.Context, _ auth.Caller, key string) (Kept, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k, ok := w.kept[key]
+	return k, ok, nil
+}
+
+func (w *world) KeepReplay(_ context.Context, _ auth.Caller, key string, k Kept) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept[key] = k
+	return nil
+}
+
+func (w *world) DropReplay(_ context.Context, _ auth.Caller, key string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.kept, key)
+	return nil
 }

@@ -73,13 +73,11 @@ type reasoned struct {
 type undoInput struct {
 	Who
 	Record
-	Keyed
 	Body reasoned
 }
 
 type undoManyInput struct {
 	Who
-	Keyed
 	Body struct {
 		Reason   string    `json:"reason" enum:"wrong,no_longer_needed" doc:"wrong counts as a false action in the reports."`
 		Note     string    `json:"note,omitempty" maxLength:"1000"`

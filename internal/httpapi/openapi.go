@@ -21,7 +21,7 @@ func config(version string) huma.Config {
 	c := huma.DefaultConfig("Riposte", orVersion(version))
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
 	c.CreateHooks = nil
-	c.Transformers = []huma.Transformer{problems}
+	c.Transformers = []huma.Transformer{wording{c.Components.Schemas}.problems}
 	c.RejectUnknownQueryParameters = true
 	c.Formats = map[string]huma.Format{"application/json": jsonFormat(), "json": jsonFormat()}
 	c.Info.Description = "Alerts, cases, runs, approvals, playbooks and the ledger of what is in force. " +
@@ -60,7 +60,7 @@ func jsonFormat() huma.Format {
 		Unmarshal: func(data []byte, v any) error {
 			dec := json.NewDecoder(bytes.NewReader(data))
 			if err := dec.Decode(v); err != nil {
-				return err
+				return decodingError(err)
 			}
 			if _, err := dec.Token(); err != io.EOF {
 				return fmt.Errorf("there is something after the JSON value")
@@ -77,7 +77,7 @@ func (a *api) document(mux *http.ServeMux) {
 	o.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	delete(o.Components.Schemas.Map(), "ErrorModel")
 	delete(o.Components.Schemas.Map(), "ErrorDetail")
-	a.documentIngest(o)
+	a.documentSenders(o)
 	text := sync.OnceValues(func() ([]byte, error) { return indented(o) })
 	mux.HandleFunc("GET "+DocumentPath, func(w http.ResponseWriter, r *http.Request) {
 		b, err := text()
@@ -105,11 +105,16 @@ func indented(o *huma.OpenAPI) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// documentIngest describes the one route that is not huma's: it is built for
-// speed and belongs to the sources.
-func (a *api) documentIngest(o *huma.OpenAPI) {
+// documentSenders describes the two routes that are not huma's: they belong to
+// products that send, each with a secret of its own.
+func (a *api) documentSenders(o *huma.OpenAPI) {
 	text := &huma.Schema{Type: "string"}
-	problem := errorResponses()["default"]
+	answered := func(what string, s *huma.Schema) map[string]*huma.Response {
+		return map[string]*huma.Response{
+			"202":     {Description: what, Content: map[string]*huma.MediaType{"application/json": {Schema: s}}},
+			"default": errorResponses()["default"],
+		}
+	}
 	o.AddOperation(&huma.Operation{
 		Method: http.MethodPost, Path: IngestPath + "{source}", OperationID: "ingest", Tags: []string{"alerts"},
 		Summary: "Hand in alerts: one JSON value, an array, or NDJSON",
@@ -118,12 +123,29 @@ func (a *api) documentIngest(o *huma.OpenAPI) {
 		Parameters:  []*huma.Param{{Name: "source", In: "path", Required: true, Schema: text, Description: "The configured source."}},
 		Security:    []map[string][]string{{"source": {}}},
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{}}, "application/x-ndjson": {Schema: text}}},
-		Responses: map[string]*huma.Response{
-			"202":     {Description: "On disk", Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: "object"}}}},
-			"default": problem,
+		Responses:   answered("On disk", &huma.Schema{Type: "object"}),
+	})
+	started := &huma.Schema{Type: "object", Required: []string{"run"}, Properties: map[string]*huma.Schema{"run": {Type: "string", Examples: []any{"R-88213"}}}}
+	begun := answered("A run has started; Location names it", started)
+	begun["202"].Headers = map[string]*huma.Param{"Location": {Schema: text}}
+	o.AddOperation(&huma.Operation{
+		Method: http.MethodPost, Path: HookPath + "{path}", OperationID: "hook", Tags: []string{"runs"},
+		Summary: "Start the playbook that has a webhook trigger of this path",
+		Description: "The trigger says how a sender is known: a token, a signature (X-Riposte-Signature: sha256=HEX, the HMAC-SHA-256 with the hook's key " +
+			"over X-Riposte-Timestamp in seconds, a dot and the body), or a client certificate. The same Idempotency-Key, or the same signature, starts it once.",
+		Parameters: []*huma.Param{
+			{Name: "path", In: "path", Required: true, Schema: text, Description: "What the trigger names."},
+			{Name: keyHeader, In: "header", Schema: text, Description: "The same key starts once."},
+			{Name: "X-Riposte-Signature", In: "header", Schema: text},
+			{Name: "X-Riposte-Timestamp", In: "header", Schema: text},
 		},
+		Security:    []map[string][]string{{"hook": {}}, {"certificate": {}}},
+		RequestBody: &huma.RequestBody{Required: true, Description: "What the playbook's inputs are filled from.", Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{}}}},
+		Responses:   begun,
 	})
 	o.Components.SecuritySchemes["source"] = &huma.SecurityScheme{Type: "http", Scheme: "bearer", Description: "The token of a source."}
+	o.Components.SecuritySchemes["hook"] = &huma.SecurityScheme{Type: "http", Scheme: "bearer", Description: "The token of a webhook; a signed one has none."}
+	o.Components.SecuritySchemes["certificate"] = &huma.SecurityScheme{Type: "mutualTLS", Description: "A certificate of tls.client_ca."}
 }
 
 // Document gives the OpenAPI document, which depends on nothing but the code.

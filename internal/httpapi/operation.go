@@ -14,7 +14,10 @@ import (
 // identity. The handler's errors become problems here and nowhere else.
 func add[I, O any](a *api, need auth.Permission, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	op.Security = []map[string][]string{{"session": {}}, {"token": {}}}
-	op.Metadata = map[string]any{permissionKey: need}
+	if op.Metadata == nil {
+		op.Metadata = map[string]any{}
+	}
+	op.Metadata[permissionKey] = need
 	op.Extensions = map[string]any{}
 	if need != "" {
 		op.Extensions["x-permission"] = string(need)
@@ -29,6 +32,9 @@ func addOpen[I, O any](a *api, op huma.Operation, handler func(context.Context, 
 
 func register[I, O any](a *api, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	op.Responses = errorResponses()
+	if mayCarryKey(&op) {
+		documentKey(&op)
+	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
 		if err != nil {
@@ -53,6 +59,12 @@ func answering(status int, o huma.Operation) huma.Operation {
 // largeBody lifts huma's own limit: the one around all requests holds.
 func largeBody(o huma.Operation) huma.Operation {
 	o.MaxBodyBytes = maxListBytes + 1
+	return o
+}
+
+// marked marks how an operation deals with idempotency keys.
+func marked(how string, o huma.Operation) huma.Operation {
+	o.Metadata = map[string]any{how: true}
 	return o
 }
 

@@ -131,7 +131,6 @@ type deleteDraftInput struct {
 
 type publishInput struct {
 	Who
-	Keyed
 	Slug string `path:"slug" maxLength:"64" pattern:"^[a-z][a-z0-9-]{1,62}$" patternDescription:"small letters, digits and hyphens"`
 	Body *struct {
 		Text string `json:"text,omitempty" maxLength:"1048576" doc:"The text to publish; absent: the draft."`

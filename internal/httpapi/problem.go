@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"riposte/internal/fault"
 )
 
@@ -51,6 +49,7 @@ var (
 	timedOut       = kind{"timeout", "The request took too long to arrive", http.StatusRequestTimeout}
 	conflict       = kind{"conflict", "The state of the record forbids it", http.StatusConflict}
 	inFlight       = kind{"in-flight", "The same request is still being worked on", http.StatusConflict}
+	interrupted    = kind{"interrupted", "Whether it was done is not known", http.StatusConflict}
 	stale          = kind{"stale", "The record has changed meanwhile", http.StatusPreconditionFailed}
 	tooLarge       = kind{"too-large", "The request is too large", http.StatusRequestEntityTooLarge}
 	wrongMedia     = kind{"unsupported-media-type", "Send application/json", http.StatusUnsupportedMediaType}
@@ -66,7 +65,7 @@ var (
 // makes itself and that carry a status only. Where two share a status, the
 // first is what huma means.
 var kinds = []kind{
-	malformed, unauthorized, denied, notFound, badMethod, notAcceptable, timedOut, conflict, inFlight, stale,
+	malformed, unauthorized, denied, notFound, badMethod, notAcceptable, timedOut, conflict, inFlight, interrupted, stale,
 	tooLarge, wrongMedia, invalid, keyReused, noPrecondition, tooMany, internal, tryAgain,
 }
 
@@ -135,7 +134,7 @@ func plain(err error) *Problem {
 	case errors.Is(err, fault.Invalid):
 		return invalid.problem(message(err, fault.Invalid), located(err)...)
 	case errors.Is(err, fault.NotFound):
-		return notFound.problem(err.Error())
+		return notFound.problem(message(err, fault.NotFound))
 	case errors.Is(err, fault.Conflict):
 		return conflict.problem(message(err, fault.Conflict))
 	case errors.Is(err, fault.Denied):
@@ -162,87 +161,6 @@ func located(err error) []ProblemError {
 		list = append(list, ProblemError{Detail: l.Located()[pointer], Pointer: "#" + pointer})
 	}
 	return list
-}
-
-// problems is the transformer that turns huma's own errors into ours. Huma
-// echoes what was sent, which may be a secret: it is left out.
-func problems(ctx huma.Context, _ string, v any) (any, error) {
-	switch e := v.(type) {
-	case *Problem:
-		e.RequestID = requestID(ctx.Context())
-		return e, nil
-	case *huma.ErrorModel:
-		p := ofModel(e)
-		p.RequestID = requestID(ctx.Context())
-		return p, nil
-	}
-	return v, nil
-}
-
-func ofModel(e *huma.ErrorModel) *Problem {
-	k := internal
-	for _, known := range kinds {
-		if known.status == e.Status {
-			k = known
-			break
-		}
-	}
-	if k == internal {
-		return internal.problem("")
-	}
-	p := k.problem(sentence(e))
-	for _, d := range e.Errors {
-		if d != nil {
-			p.Errors = append(p.Errors, problemError(d))
-		}
-	}
-	if len(p.Errors) == 1 && k == invalid {
-		p.Detail = p.Errors[0].where() + p.Errors[0].Detail
-	}
-	return p
-}
-
-// sentence says in our words what huma says in its.
-func sentence(e *huma.ErrorModel) string {
-	switch e.Status {
-	case http.StatusBadRequest:
-		if len(e.Errors) == 0 {
-			return "the body is missing; send a JSON object"
-		}
-		return "the body is not valid JSON"
-	case http.StatusUnsupportedMediaType:
-		return "the body must be application/json"
-	case http.StatusRequestEntityTooLarge:
-		return e.Detail
-	case http.StatusUnprocessableEntity:
-		return "some parts of the request are wrong"
-	}
-	return e.Detail
-}
-
-func (e ProblemError) where() string {
-	switch {
-	case e.Parameter != "":
-		return e.Parameter + ": "
-	case e.Pointer != "" && e.Pointer != "#":
-		return strings.TrimPrefix(e.Pointer, "#") + ": "
-	}
-	return ""
-}
-
-// problemError reads huma's place, such as body.inputs[3].ip or query.limit.
-func problemError(d *huma.ErrorDetail) ProblemError {
-	in, rest, _ := strings.Cut(d.Location, ".")
-	detail := strings.TrimPrefix(d.Message, "validation failed: ")
-	if in == "body" || strings.HasPrefix(in, "body[") {
-		return ProblemError{Detail: detail, Pointer: pointer(strings.TrimPrefix(d.Location, "body"))}
-	}
-	return ProblemError{Detail: detail, Parameter: rest}
-}
-
-// pointer turns .inputs[3].ip into #/inputs/3/ip.
-func pointer(path string) string {
-	return "#" + strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(path)
 }
 
 // writeProblem sends a problem from outside huma.

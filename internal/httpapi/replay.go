@@ -2,11 +2,12 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -14,99 +15,107 @@ import (
 	"riposte/internal/auth"
 )
 
+// Replays keeps the answers of requests that came with an idempotency key, for
+// a day and over restarts.
+type Replays interface {
+	// Replay reads what is kept under a key; ok is false where nothing is.
+	Replay(ctx context.Context, who auth.Caller, key string) (k Kept, ok bool, err error)
+	// KeepReplay writes or replaces what is kept, and returns when it is on disk.
+	KeepReplay(ctx context.Context, who auth.Caller, key string, k Kept) error
+	// DropReplay gives a key free.
+	DropReplay(ctx context.Context, who auth.Caller, key string) error
+}
+
+// Kept is an answer, or the note that a request is being worked on.
+type Kept struct {
+	Sum    string // of the request's body
+	Status int    // 0: there is no answer yet
+	Header http.Header
+	Body   []byte
+}
+
+// keyHeader is the header that makes a POST one that may be sent again.
 const (
-	replayFor      = 24 * time.Hour
-	maxReplays     = 10_000
-	maxReplayBytes = 64 << 10 // a larger answer is not kept: its key counts as new
+	keyHeader     = "Idempotency-Key"
+	maxKeyLetters = 255
 )
 
-// replays keeps the answers of requests that carried an idempotency key, for
-// those that lost the answer and send the request again. What must not happen
-// twice even after a crash (starting a run) is held to its key by the journal;
-// this is for everything else, and for the exact answer.
-type replays struct {
-	now func() time.Time
+// How an operation deals with keys, in its Metadata.
+const (
+	// unkeyed operations keep no answer: it holds a secret.
+	unkeyed = "unkeyed"
+	// heldToKey operations hand the key on to what they start, which will not
+	// happen twice: they may be done again where a crash left no answer.
+	heldToKey = "held-to-key"
+)
+
+// Keyed is embedded in the input of operations that hand their key on.
+type Keyed struct{ key string }
+
+// Resolve takes the key from the request.
+func (k *Keyed) Resolve(ctx huma.Context) []error {
+	k.key = ctx.Header(keyHeader)
+	return nil
+}
+
+var _ huma.Resolver = (*Keyed)(nil)
+
+// mayCarryKey tells whether requests of an operation may carry a key.
+func mayCarryKey(op *huma.Operation) bool {
+	return op.Method == http.MethodPost && !isOpen(op) && op.Metadata[unkeyed] == nil
+}
+
+// documentKey describes the header in the document.
+func documentKey(op *huma.Operation) {
+	most := maxKeyLetters
+	op.Parameters = append(op.Parameters, &huma.Param{
+		Name: keyHeader, In: "header", Schema: &huma.Schema{Type: "string", MaxLength: &most},
+		Description: "The same key and body give the same answer again for a day, without doing it twice.",
+	})
+}
+
+// flights are the keyed requests that are being worked on now.
+type flights struct {
 	mu  sync.Mutex
-	// kept is by sender, operation and key.
-	kept map[string]*kept
-	// order is the keys by age, for forgetting.
-	order []string
+	now map[string]string // key to the sum of the body
 }
 
-type kept struct {
-	sum    [sha256.Size]byte
-	at     time.Time
-	done   bool
-	status int
-	header http.Header
-	body   []byte
-}
-
-func newReplays(now func() time.Time) *replays {
-	return &replays{now: now, kept: map[string]*kept{}}
-}
-
-// begin takes a key. It gives the answer to send again, or the problem that
-// stands against the request; neither: the request is to be worked on.
-func (r *replays) begin(key string, sum [sha256.Size]byte) (*kept, *Problem) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if k := r.kept[key]; k != nil && r.now().Sub(k.at) < replayFor {
-		switch {
-		case k.sum != sum:
-			return nil, keyReused.problem("this Idempotency-Key came with another body before; use a new key for a new request")
-		case !k.done:
-			return nil, inFlight.problem("the first request with this Idempotency-Key is still being worked on").with("Retry-After", "1")
+// take takes a key, or gives the problem that stands against the request.
+func (f *flights) take(key, sum string) (release func(), p *Problem) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if other, taken := f.now[key]; taken {
+		if other != sum {
+			return nil, reused()
 		}
-		return k, nil
+		return nil, inFlight.problem("the first request with this Idempotency-Key is still being worked on").with("Retry-After", "1")
 	}
-	r.forget()
-	r.kept[key] = &kept{sum: sum, at: r.now()}
-	r.order = append(r.order, key)
-	return nil, nil
+	if f.now == nil {
+		f.now = map[string]string{}
+	}
+	f.now[key] = sum
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.now, key)
+	}, nil
 }
 
-// forget drops what is old, and the oldest where there are too many.
-func (r *replays) forget() {
-	n := 0
-	for n < len(r.order) {
-		k := r.kept[r.order[n]]
-		if k != nil && r.now().Sub(k.at) < replayFor && len(r.order)-n < maxReplays {
-			break
-		}
-		delete(r.kept, r.order[n])
-		n++
-	}
-	r.order = append(r.order[:0], r.order[n:]...)
-}
-
-// end keeps the answer, or gives the key free where the same request may well
-// do better next time.
-func (r *replays) end(key string, status int, header http.Header, body []byte) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	k := r.kept[key]
-	if k == nil {
-		return
-	}
-	if status == 0 || status >= 500 || status == http.StatusTooManyRequests || len(body) > maxReplayBytes {
-		delete(r.kept, key)
-		return
-	}
-	k.done, k.status, k.header, k.body = true, status, header, body
+func reused() *Problem {
+	return keyReused.problem("this Idempotency-Key came with another body before; use a new key for a new request")
 }
 
 // replay answers a repeated POST as it was answered before. It runs behind
 // identify: keys of different people are different keys.
 func (a *api) replay(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
-	key := r.Header.Get("Idempotency-Key")
-	if key == "" || r.Method != http.MethodPost || isOpen(ctx.Operation()) {
+	key := r.Header.Get(keyHeader)
+	if key == "" || !mayCarryKey(ctx.Operation()) {
 		next(ctx)
 		return
 	}
-	if len(key) > 255 {
-		writeProblem(w, r, wrongParameter("Idempotency-Key", "it is longer than 255 characters"))
+	if len(key) > maxKeyLetters {
+		writeProblem(w, r, wrongParameter(keyHeader, "it is longer than "+number(maxKeyLetters)+" characters"))
 		return
 	}
 	body, err := io.ReadAll(r.Body)
@@ -115,31 +124,85 @@ func (a *api) replay(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	caller := callerOf(ctx)
-	name := caller.Tenant + "\x00" + caller.Name + "\x00" + r.Method + "\x00" + r.URL.Path + "\x00" + key
-	before, p := a.replays.begin(name, sha256.Sum256(body))
-	switch {
-	case p != nil:
+	sum := sha256.Sum256(body)
+	k := keyed{api: a, who: callerOf(ctx), sum: hex.EncodeToString(sum[:])}
+	k.key = k.who.Name + "\n" + r.Method + " " + r.URL.Path + "\n" + key
+	release, p := a.flights.take(k.who.Tenant+"\n"+k.key, k.sum)
+	if p != nil {
 		writeProblem(w, r, p)
-	case before != nil:
+		return
+	}
+	defer release()
+	k.answer(ctx, r, w, next)
+}
+
+// keyed is a request with a key, which nobody else works on.
+type keyed struct {
+	api      *api
+	who      auth.Caller
+	key, sum string
+}
+
+// answer gives the answer that is kept, or works on the request.
+func (k keyed) answer(ctx huma.Context, r *http.Request, w http.ResponseWriter, next func(huma.Context)) {
+	before, there, err := k.api.Replays.Replay(r.Context(), k.who, k.key)
+	switch {
+	case err != nil:
+		k.fail(r, w, err)
+	case there && before.Sum != k.sum:
+		writeProblem(w, r, reused())
+	case there && before.Status != 0:
+		w.Header().Set("Idempotency-Replayed", "true")
 		before.send(w)
+	case there:
+		writeProblem(w, r, interrupted.problem("the server stopped while it worked on the first request with this Idempotency-Key; "+
+			"look whether it was done, and use a new key if it was not"))
 	default:
-		a.keep(ctx, caller, r, w, name, next)
+		k.work(ctx, r, w, next)
 	}
 }
 
-// keep lets the request be worked on and notes its answer.
-func (a *api) keep(ctx huma.Context, caller auth.Caller, r *http.Request, w http.ResponseWriter, name string, next func(huma.Context)) {
-	note := &notedAnswer{ResponseWriter: w}
-	answered := false
+func (k keyed) fail(r *http.Request, w http.ResponseWriter, err error) {
+	p := problemOf(err)
+	k.api.logged(r.Context(), p)
+	writeProblem(w, r, p)
+}
+
+// work lets the request be worked on. That it is, is on disk before, and its
+// answer before it is sent: neither a crash nor a lost answer makes it happen
+// twice.
+func (k keyed) work(ctx huma.Context, r *http.Request, w http.ResponseWriter, next func(huma.Context)) {
+	disk := context.WithoutCancel(r.Context()) // the client may go; what was done stays
+	_, again := ctx.Operation().Metadata[heldToKey]
+	if !again {
+		if err := k.api.Replays.KeepReplay(disk, k.who, k.key, Kept{Sum: k.sum}); err != nil {
+			k.fail(r, w, err)
+			return
+		}
+	}
+	note := &notedAnswer{header: w.Header()}
+	done := false
 	defer func() {
-		if !answered { // it panicked: the key must not stay in flight
-			a.replays.end(name, 0, nil, nil)
+		if !done && !again { // it panicked: the key must not stay taken
+			k.kept(r, k.api.Replays.DropReplay(disk, k.who, k.key))
 		}
 	}()
-	next(&identified{humago.NewContext(ctx.Operation(), r, note), caller})
-	answered = true
-	a.replays.end(name, note.status, answerHeader(w.Header()), note.body.Bytes())
+	next(&identified{humago.NewContext(ctx.Operation(), r, note), k.who})
+	done = true
+	answer := Kept{Sum: k.sum, Status: note.status, Header: answerHeader(w.Header()), Body: note.body.Bytes()}
+	if answer.Status >= 500 || answer.Status == http.StatusTooManyRequests { // it may do better next time
+		k.kept(r, k.api.Replays.DropReplay(disk, k.who, k.key))
+	} else {
+		k.kept(r, k.api.Replays.KeepReplay(disk, k.who, k.key, answer))
+	}
+	answer.send(w)
+}
+
+// kept logs that an answer is not kept: what was asked has been done all the same.
+func (k keyed) kept(r *http.Request, err error) {
+	if err != nil {
+		k.api.Log.Error("answer not kept under its key", "request_id", requestID(r.Context()), "error", err)
+	}
 }
 
 // answerHeader is what of an answer's header belongs to the answer itself.
@@ -153,13 +216,12 @@ func answerHeader(h http.Header) http.Header {
 	return keep
 }
 
-func (k *kept) send(w http.ResponseWriter) {
-	for name, values := range k.header {
+func (k Kept) send(w http.ResponseWriter) {
+	for name, values := range k.Header {
 		w.Header()[name] = values
 	}
-	w.Header().Set("Idempotency-Replayed", "true")
-	w.WriteHeader(k.status)
-	_, _ = w.Write(k.body) // the client has gone: nobody is left to tell
+	w.WriteHeader(k.Status)
+	_, _ = w.Write(k.Body) // the client has gone: nobody is left to tell
 }
 
 // unreadable says why a body could not be read.
@@ -171,31 +233,25 @@ func unreadable(err error) *Problem {
 	return p
 }
 
-// notedAnswer passes an answer on and keeps a copy.
+// notedAnswer holds an answer back until it is kept.
 type notedAnswer struct {
-	http.ResponseWriter
+	header http.Header
 	status int
 	body   bytes.Buffer
 }
+
+// Header is the answer's own.
+func (n *notedAnswer) Header() http.Header { return n.header }
 
 // WriteHeader notes the status.
 func (n *notedAnswer) WriteHeader(status int) {
 	if n.status == 0 {
 		n.status = status
 	}
-	n.ResponseWriter.WriteHeader(status)
 }
 
-// Write notes the body, up to what is worth keeping.
+// Write notes the body.
 func (n *notedAnswer) Write(b []byte) (int, error) {
-	if n.status == 0 {
-		n.status = http.StatusOK
-	}
-	if n.body.Len() <= maxReplayBytes {
-		n.body.Write(b)
-	}
-	return n.ResponseWriter.Write(b)
+	n.WriteHeader(http.StatusOK)
+	return n.body.Write(b)
 }
-
-// Unwrap lets net/http find what the writer can do besides.
-func (n *notedAnswer) Unwrap() http.ResponseWriter { return n.ResponseWriter }

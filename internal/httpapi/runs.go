@@ -161,11 +161,6 @@ func (in *listRunsInput) filter() (f RunFilter, err error) {
 	return f, err
 }
 
-// Keyed is embedded in the input of every POST that may be repeated.
-type Keyed struct {
-	Key string `header:"Idempotency-Key" maxLength:"255" doc:"The same key and body give the same answer again, without doing it twice."`
-}
-
 type startRunInput struct {
 	Who
 	Keyed
@@ -222,7 +217,7 @@ func (a *api) runRoutes() {
 			}
 			return listed(a.Runs.Runs(ctx, in.caller, f, in.page()))
 		})
-	add(a, auth.RunsStart, answering(202, op("runs", post, "/api/runs", "start-run", "Start a run; answered when it is on disk")), a.startRun)
+	add(a, auth.RunsStart, marked(heldToKey, answering(202, op("runs", post, "/api/runs", "start-run", "Start a run; answered when it is on disk"))), a.startRun)
 	add(a, auth.RunsRead, op("runs", get, "/api/runs/{id}", "get-run", "Read a run with its steps"),
 		func(ctx context.Context, in *recordInput) (*Body[Run], error) {
 			n, err := in.number(runCode, "run")
@@ -234,13 +229,13 @@ func (a *api) runRoutes() {
 	a.controlRoute("cancel", "Cancel a run: what alters something ends first, finally runs", a.cancelRun)
 	a.controlRoute("pause", "Pause a run: what is under way ends, nothing new starts", a.pauseRun)
 	a.controlRoute("resume", "Let a paused run go on", a.resumeRun)
-	add(a, auth.RunsStart, answering(202, op("runs", post, "/api/runs/{id}/retry", "retry-run", "Start a new run that takes over the results of a failed one")),
+	add(a, auth.RunsStart, marked(heldToKey, answering(202, op("runs", post, "/api/runs/{id}/retry", "retry-run", "Start a new run that takes over the results of a failed one"))),
 		func(ctx context.Context, in *retryInput) (*started, error) {
 			n, err := in.number(runCode, "run")
 			if err != nil {
 				return nil, err
 			}
-			return startedAnswer(a.Runs.Retry(ctx, in.caller, n, keyOf(in.caller, in.Key)))
+			return startedAnswer(a.Runs.Retry(ctx, in.caller, n, keyOf(in.caller, in.key)))
 		})
 	add(a, auth.RunsStart, answering(202, op("runs", post, "/api/runs/retry", "retry-runs", "Retry all runs that failed for one reason")),
 		func(ctx context.Context, in *retryAllInput) (*Body[Retried], error) {
@@ -296,7 +291,7 @@ func (a *api) startRun(ctx context.Context, in *startRunInput) (*started, error)
 	if in.Body.Draft && !in.caller.May(auth.PlaybooksWrite) {
 		return nil, denied.problem("running a draft needs the permission " + string(auth.PlaybooksWrite))
 	}
-	return startedAnswer(a.Runs.Start(ctx, in.caller, in.Body, keyOf(in.caller, in.Key)))
+	return startedAnswer(a.Runs.Start(ctx, in.caller, in.Body, keyOf(in.caller, in.key)))
 }
 
 // keyOf makes an idempotency key one of its sender: two people may use the same.

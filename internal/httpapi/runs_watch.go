@@ -15,8 +15,13 @@ import (
 	"riposte/internal/auth"
 )
 
-// heartbeat keeps proxies from closing a stream on which nothing happens.
-const heartbeat = 15 * time.Second
+const (
+	// heartbeat keeps proxies from closing a stream on which nothing happens.
+	heartbeat = 15 * time.Second
+	// patience is how long a client may take for what is sent to it. One that
+	// reads no more costs its own stream: it comes back after its last event.
+	patience = 30 * time.Second
+)
 
 type watchInput struct {
 	Who
@@ -69,30 +74,31 @@ func (a *api) send(ctx context.Context, w http.ResponseWriter, events <-chan Run
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
 	rc := http.NewResponseController(w)
-	_ = rc.SetWriteDeadline(time.Time{}) // a stream may last longer than an answer
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	if _, err := io.WriteString(w, ": watching\n\n"); err != nil || rc.Flush() != nil {
-		return
+	write := func(do func(io.Writer) error) bool {
+		_ = rc.SetWriteDeadline(time.Now().Add(patience)) // the clock of sockets, not ours
+		return do(w) == nil && rc.Flush() == nil
 	}
-	for {
-		var err error
+	for open := write(comment("watching")); open; {
 		select {
 		case e, ok := <-events:
-			if !ok {
-				return
-			}
-			err = writeEvent(w, e)
+			open = ok && write(func(w io.Writer) error { return writeEvent(w, e) })
 		case <-beat.C:
-			_, err = io.WriteString(w, ": still here\n\n")
+			open = write(comment("still here"))
 		case <-a.stop:
 			return
 		case <-ctx.Done():
 			return
 		}
-		if err != nil || rc.Flush() != nil {
-			return // the client has gone
-		}
+	}
+}
+
+// comment is a line that clients pass over.
+func comment(text string) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := io.WriteString(w, ": "+text+"\n\n")
+		return err
 	}
 }
 

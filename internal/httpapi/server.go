@@ -29,6 +29,7 @@ type Server struct {
 	Lists       Lists
 	Connections Connections
 	Switches    Switches
+	Replays     Replays
 
 	// Ingest takes in alerts below IngestPath. It authenticates sources by
 	// itself. nil: none.
@@ -60,7 +61,7 @@ type api struct {
 	*Server
 	huma    huma.API
 	limiter auth.Throttle
-	replays *replays
+	flights flights
 	stop    <-chan struct{} // closed when long answers must end
 }
 
@@ -75,7 +76,7 @@ func (s *Server) Handler(stop <-chan struct{}) http.Handler {
 		c.Now = time.Now
 	}
 	mux := http.NewServeMux()
-	a := &api{Server: &c, stop: stop, replays: newReplays(c.Now)}
+	a := &api{Server: &c, stop: stop}
 	a.build(mux)
 	mux.HandleFunc("/api/", a.nothing(mux))
 	if c.Ingest != nil {

@@ -83,7 +83,7 @@ func (a *api) tokenRoutes() {
 			l, err := a.Tokens.Tokens(ctx, in.caller, owner)
 			return body(tokensAnswer{orEmpty(l)}, err)
 		})
-	add(a, "", answering(201, op("identity", post, "/api/tokens", "create-token", "Make an API token; its secret is shown once")), a.createToken)
+	add(a, "", marked(unkeyed, answering(201, op("identity", post, "/api/tokens", "create-token", "Make an API token; its secret is shown once"))), a.createToken)
 	add(a, "", answering(204, op("identity", remove, "/api/tokens/{name}", "revoke-token", "Let a token in no more")),
 		func(ctx context.Context, in *revokeTokenInput) (*Nothing, error) {
 			owner, err := ownerOf(in.caller, in.Owner, auth.PeopleWrite)
