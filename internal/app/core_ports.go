@@ -106,22 +106,30 @@ func (g *gate) request(ctx context.Context, call *engine.Call) (guard.Request, e
 		name = call.Action.Name()
 	}
 	routes, err := g.caller.Routes(q.Tenant, call.Connection, call.Action)
-	if err == nil && len(routes) == 1 {
+	if err == nil && len(routes) > 0 {
 		q.Connection, q.Action = routes[0].Connection, routes[0].Action
+		for _, r := range routes[1:] {
+			q.Others = append(q.Others, guard.Server{Connection: r.Connection, Action: r.Action, Clearance: g.clearance(q.Tenant, r.Connection)})
+		}
 	} else if q.Connection == "" {
 		q.Connection, _ = g.caller.Route(q.Tenant, "", name)
 	}
-	if q.Connection != "" {
-		if conn, err := g.connections.Connection(q.Tenant, q.Connection); err == nil {
-			q.Clearance = conn.Clearance
-		}
-	}
+	q.Clearance = g.clearance(q.Tenant, q.Connection)
 	q.Marks, err = (*core)(g).marks(ctx, q.Tenant, call.Case)
 	q.Severity = call.Severity
 	if q.Impact >= connector.Change && q.Action != nil {
 		q.Verdict, q.Confidence = g.known(&q)
 	}
 	return q, err
+}
+
+// clearance is that of a connection; the zero value, for nothing, where there is
+// none of that name.
+func (g *gate) clearance(tenant, connection string) (c connector.Clearance) {
+	if conn, err := g.connections.Connection(tenant, connection); err == nil {
+		c = conn.Clearance
+	}
+	return c
 }
 
 // known is what our own intelligence says of the targets: of several, the least

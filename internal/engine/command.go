@@ -304,7 +304,12 @@ func (r *live) recount(ev run.Event) {
 			}
 		case run.Succeeded:
 			delete(r.sent, c.Act)
-		case run.Pending, run.Running, run.Waiting, run.Skipped:
+		case run.Skipped: // its policy may have come to want that between check and call
+			if v, _ := c.View(); v.Error != nil {
+				act := c.Act
+				r.write(func(tx Tx, _ int64) error { return e.Gate.Release(tx, r.id, act) })
+			}
+		case run.Pending, run.Running, run.Waiting:
 		}
 	}
 }

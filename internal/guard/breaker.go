@@ -196,6 +196,19 @@ type Ended struct {
 	At         time.Time
 }
 
+// each takes a call apart that several connections served.
+func (e Ended) each() []Ended {
+	if len(e.Result.Results) == 0 {
+		return []Ended{e}
+	}
+	all := make([]Ended, len(e.Result.Results))
+	for i, r := range e.Result.Results {
+		all[i] = e
+		all[i].Connection, all[i].Result = r.Connection, r
+	}
+	return all
+}
+
 // faulty tells whether a result speaks against the product or the way to it. One
 // that speaks against the request itself (invalid, not found, refused by the
 // product) says nothing.
@@ -276,6 +289,13 @@ func (g *Guard) broken(q *Request) (Decision, bool) {
 // watching gives the breakers that a request has to pass.
 func (g *Guard) watching(q *Request) []*breaker {
 	list := g.breakersOf(q.Tenant, q.Playbook, q.Connection)
+	for _, o := range q.Others {
+		for _, b := range g.breakersOf(q.Tenant, q.Playbook, o.Connection) {
+			if !slices.Contains(list, b) {
+				list = append(list, b)
+			}
+		}
+	}
 	if !q.Undo {
 		return list
 	}

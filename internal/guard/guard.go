@@ -87,7 +87,7 @@ func (g *Guard) Configure(s Settings) error {
 type inspection struct {
 	targets   []connector.Target
 	hash      string
-	rule      *rule
+	rules     []*rule // one for each connection that is reached
 	notAuthor bool
 	overrides []*override
 }
@@ -155,8 +155,35 @@ func (g *Guard) Admit(q Request) Decision {
 }
 
 // inspect goes through the checks that stand before the limits, in their order,
-// and finds the rule of the policy. An undo meets the first two only.
+// for each connection that would be reached: what one of them may not do is not
+// done on the others either.
 func (g *Guard) inspect(q *Request, breakers bool) (inspection, *Decision) {
+	if len(q.Others) == 0 {
+		return g.inspectOne(q, breakers)
+	}
+	var all inspection
+	var hashes hasher
+	for _, one := range q.servers() {
+		found, refused := g.inspectOne(one, breakers)
+		if refused != nil {
+			return inspection{}, refused
+		}
+		hashes.text(found.hash)
+		for _, t := range found.targets {
+			if !slices.Contains(all.targets, t) {
+				all.targets = append(all.targets, t)
+			}
+		}
+		all.rules, all.overrides = append(all.rules, found.rules...), append(all.overrides, found.overrides...)
+		all.notAuthor = all.notAuthor || found.notAuthor
+	}
+	all.hash = hashes.sum()
+	return all, nil
+}
+
+// inspectOne inspects what one connection would do, and finds the rule of the
+// policy. An undo meets the first two checks only.
+func (g *Guard) inspectOne(q *Request, breakers bool) (inspection, *Decision) {
 	if d, refused := cleared(q); refused {
 		return inspection{}, &d
 	}
@@ -180,21 +207,21 @@ func (g *Guard) inspect(q *Request, breakers bool) (inspection, *Decision) {
 	if d := g.protected(q, index, &found); d != nil {
 		return inspection{}, d
 	}
-	rule, err := set.policy.decide(q, found.targets)
+	decided, err := set.policy.decide(q, found.targets)
 	switch {
 	case err != nil:
-		return inspection{}, deny(CheckPolicy, connector.Policy, "policy "+rule.name, fmt.Sprintf("the rule %s of the policy cannot be decided: %v", rule.name, err))
-	case rule == nil:
+		return inspection{}, deny(CheckPolicy, connector.Policy, "policy "+decided.name, fmt.Sprintf("the rule %s of the policy cannot be decided: %v", decided.name, err))
+	case decided == nil:
 		return inspection{}, deny(CheckPolicy, connector.Policy, "policy", "no rule of the policy allows it")
-	case rule.then == Deny:
-		return inspection{}, deny(CheckPolicy, connector.Policy, "policy "+rule.name, rule.reason)
-	case rule.then == Shadow:
+	case decided.then == Deny:
+		return inspection{}, deny(CheckPolicy, connector.Policy, "policy "+decided.name, decided.reason)
+	case decided.then == Shadow:
 		d := found.decision()
-		d.Outcome, d.By, d.Rule = Shadow, CheckPolicy, "policy "+rule.name
-		d.Message = "would have been done; the policy wants it recorded only: " + rule.reason
+		d.Outcome, d.By, d.Rule = Shadow, CheckPolicy, "policy "+decided.name
+		d.Message = "would have been done; the policy wants it recorded only: " + decided.reason
 		return inspection{}, &d
 	}
-	found.rule, found.notAuthor = rule, set.policy.notAuthor
+	found.rules, found.notAuthor = []*rule{decided}, set.policy.notAuthor
 	return found, nil
 }
 
@@ -314,14 +341,23 @@ func (f *inspection) decision() Decision {
 
 // demand says who must agree: by policy, and because limits are used up.
 func (f *inspection) demand(d *Decision, over []*Limit) {
-	rule := f.rule
-	d.By, d.Rule, d.Message = CheckPolicy, "policy "+rule.name, rule.reason
 	d.NotAuthor = f.notAuthor
-	if rule.then == Ask {
-		d.add(rule.ask.ask("policy"), rule.ask.Within, rule.ask.NotAuthor)
-		if rule.ask.Veto > 0 && len(over) == 0 {
-			d.Veto, d.Within = true, rule.ask.Veto
+	asking, vetoes, silence := 0, 0, time.Duration(0)
+	for _, rule := range f.rules {
+		if asking == 0 { // what asks is told rather than what allows
+			d.By, d.Rule, d.Message = CheckPolicy, "policy "+rule.name, rule.reason
 		}
+		if rule.then != Ask {
+			continue
+		}
+		asking++
+		d.add(rule.ask.ask("policy"), rule.ask.Within, rule.ask.NotAuthor)
+		if rule.ask.Veto > 0 {
+			vetoes, silence = vetoes+1, max(silence, rule.ask.Veto)
+		}
+	}
+	if asking > 0 && vetoes == asking && len(over) == 0 {
+		d.Veto, d.Within = true, silence
 	}
 	for i, limit := range over {
 		d.Over = append(d.Over, limit.Name)
@@ -389,10 +425,12 @@ func (g *Guard) Done(e Ended) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	key := actKey{e.Run, e.Act}
-	failed, counts := faulty(&e.Result)
 	changes := e.Impact >= connector.Change && !e.Undo
-	for _, b := range g.breakersOf(e.Tenant, e.Playbook, e.Connection) {
-		b.ended(key, failed, counts, changes, e.At)
+	for _, one := range e.each() {
+		failed, counts := faulty(&one.Result)
+		for _, b := range g.breakersOf(e.Tenant, e.Playbook, one.Connection) {
+			b.ended(key, failed, counts, changes, e.At)
+		}
 	}
 	h := g.limiter.acts[key]
 	if h == nil {

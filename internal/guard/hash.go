@@ -44,8 +44,7 @@ func Hash(q *Request, targets []connector.Target) (string, error) {
 	h.text(q.TakeBack.Playbook)
 	h.text(q.TakeBack.After.String())
 	h.text(q.TakeBack.Text)
-	sum := sha256.Sum256(h.buf)
-	return hex.EncodeToString(sum[:]), nil
+	return h.sum(), nil
 }
 
 // hasher joins texts so that no two lists of them look the same.
@@ -55,6 +54,11 @@ func (h *hasher) text(s string) {
 	h.buf = strconv.AppendInt(h.buf, int64(len(s)), 10)
 	h.buf = append(h.buf, ':')
 	h.buf = append(h.buf, s...)
+}
+
+func (h *hasher) sum() string {
+	sum := sha256.Sum256(h.buf)
+	return hex.EncodeToString(sum[:])
 }
 
 func (h *hasher) bytes(b []byte) {

@@ -23,11 +23,32 @@ type Reservation struct {
 	Action     string           `json:"action,omitempty"`
 	Capability string           `json:"capability,omitempty"`
 	Impact     connector.Impact `json:"impact"`
-	Kinds      []KindCount      `json:"kinds,omitempty"` // targets by kind
+	Kinds      []KindCount      `json:"kinds,omitempty"`  // targets by kind
+	Others     []Served         `json:"others,omitempty"` // the other connections that it reaches
 	Hash       string           `json:"hash"`
 	Over       []string         `json:"over,omitempty"` // the limits that it waits for people to pass
 	At         time.Time        `json:"at"`
 	Spent      time.Time        `json:"spent,omitzero"` // when it was last called; zero: it waits
+}
+
+// Served is a connection that a reservation reaches beside its first.
+type Served struct {
+	Connector  string `json:"connector"`
+	Connection string `json:"connection"`
+	Action     string `json:"action"`
+}
+
+// servers are what one reservation counts as, for limits that look at where it
+// goes: one for each connection.
+func (r *Reservation) servers() []Reservation {
+	all := make([]Reservation, 0, 1+len(r.Others))
+	all = append(all, *r)
+	for _, o := range r.Others {
+		one := *r
+		one.Connector, one.Connection, one.Action = o.Connector, o.Connection, o.Action
+		all = append(all, one)
+	}
+	return all
 }
 
 // KindCount is how many targets of a kind a reservation holds.
@@ -80,6 +101,9 @@ func reservationOf(q *Request, targets []connector.Target, hash string) *Reserva
 	}
 	if a := q.Action; a != nil {
 		r.Connector, r.Action, r.Capability = a.Connector, a.Name(), a.Capability
+	}
+	for _, o := range q.Others {
+		r.Others = append(r.Others, Served{o.Action.Connector, o.Connection, o.Action.Name()})
 	}
 	for _, t := range targets {
 		r.add(t.Kind)
@@ -152,17 +176,14 @@ func (l *limiter) reserve(r *Reservation, known map[connector.TargetKind]int) (o
 	l.sweep(r.At)
 	h := &held{Reservation: *r, holds: make([]hold, 0, 4)}
 	for i := range l.limits {
-		limit := &l.limits[i]
-		n, ok := limit.applies(r)
-		if !ok {
-			continue
+		limit, before := &l.limits[i], len(over)
+		for _, hold := range l.holdsOf(limit, r) {
+			if !hold.fits(r.At, limit.most(r, known)) {
+				hold.over = true
+				over = append(over[:before], limit)
+			}
+			h.holds = append(h.holds, hold)
 		}
-		hold := l.holdOf(limit, r, n)
-		if !hold.fits(r.At, limit.most(r, known)) {
-			hold.over = true
-			over = append(over, limit)
-		}
-		h.holds = append(h.holds, hold)
 	}
 	for _, hold := range h.holds {
 		hold.take(1)
@@ -179,8 +200,7 @@ func (l *limiter) restore(r Reservation) {
 	h := &held{Reservation: r}
 	h.Spent = time.Time{}
 	for i := range l.limits {
-		if n, ok := l.limits[i].applies(&r); ok {
-			hold := l.holdOf(&l.limits[i], &r, n)
+		for _, hold := range l.holdsOf(&l.limits[i], &r) {
 			hold.over = slices.Contains(r.Over, l.limits[i].Name)
 			hold.take(1)
 			h.holds = append(h.holds, hold)
@@ -192,6 +212,29 @@ func (l *limiter) restore(r Reservation) {
 	if !r.Spent.IsZero() {
 		l.spend(key, r.Spent)
 	}
+}
+
+// holdsOf are what a reservation takes of a limit: once, or of each counter that
+// one of its connections has.
+func (l *limiter) holdsOf(limit *Limit, r *Reservation) []hold {
+	if len(r.Others) == 0 { // nearly always
+		if n, ok := limit.applies(r); ok {
+			return []hold{l.holdOf(limit, r, n)}
+		}
+		return nil
+	}
+	var holds []hold
+	for _, one := range r.servers() {
+		n, ok := limit.applies(&one)
+		if !ok {
+			continue
+		}
+		next := l.holdOf(limit, &one, n)
+		if !slices.ContainsFunc(holds, func(h hold) bool { return h.c == next.c }) {
+			holds = append(holds, next)
+		}
+	}
+	return holds
 }
 
 func (l *limiter) holdOf(limit *Limit, r *Reservation, n int) hold {

@@ -201,8 +201,8 @@ func TestShadowIsDecidedAndNotDone(t *testing.T) {
 	if d.Outcome != Shadow || d.OK() || d.Hash == "" || d.Rule != "policy watch" {
 		t.Errorf("%s %q (%s)", d.Outcome, d.Rule, d.Message)
 	}
-	if r := d.Result(&q); r.Deny != "policy" {
-		t.Errorf("the interpreter would go on: %+v", r)
+	if r := d.Result(&q); !r.Shadow || r.Deny != "" || len(r.Asks) != 0 {
+		t.Errorf("the interpreter is told %+v", r)
 	}
 	if u := g.Limits(noon); len(u) != 0 {
 		t.Errorf("it counts: %v", u)

@@ -24,6 +24,7 @@ type Request struct {
 	Action     *connector.Action // what is called; a capability is resolved before
 	Connection string            // "" where nothing leaves the installation
 	Clearance  connector.Clearance
+	Others     []Server         // where a capability is served by several connections: those beside the first
 	Impact     connector.Impact // what counts, with the input that decides it and what the step raised it to
 	Inputs     map[string]any   // worked out and frozen; secrets are references
 	TakeBack   TakeBack
@@ -38,6 +39,26 @@ type Request struct {
 	Hash   string       // what was cleared or approved; "" before the first check
 	Agreed []run.Quorum // who agreed to Hash
 	At     time.Time
+}
+
+// Server is a connection that serves a capability, and the action by which.
+type Server struct {
+	Connection string
+	Action     *connector.Action
+	Clearance  connector.Clearance
+}
+
+// servers are the requests that one request stands for: one for each connection
+// that it would reach.
+func (q *Request) servers() []*Request {
+	all := make([]*Request, 0, 1+len(q.Others))
+	all = append(all, q)
+	for _, o := range q.Others {
+		one := *q
+		one.Connection, one.Action, one.Clearance, one.Others = o.Connection, o.Action, o.Clearance, nil
+		all = append(all, &one)
+	}
+	return all
 }
 
 // TakeBack is how the action would be taken back. The zero value says that it
@@ -137,16 +158,20 @@ func (d Decision) OK() bool { return d.Outcome == Allow }
 func (d Decision) Result(q *Request) run.CheckResult {
 	r := run.CheckResult{
 		Message: d.Message, Rule: d.Rule, Asks: d.Asks, Within: d.Within, Veto: d.Veto, NotAuthor: d.NotAuthor,
-		Connection: q.Connection, Targets: d.Targets, Hash: d.Hash,
+		Targets: d.Targets, Hash: d.Hash,
 	}
-	if q.Action != nil {
-		r.Action = q.Action.Name()
+	// What several connections serve stays a capability: the call goes to all of them.
+	if len(q.Others) == 0 {
+		r.Connection = q.Connection
+		if q.Action != nil {
+			r.Action = q.Action.Name()
+		}
 	}
 	switch d.Outcome {
 	case Deny:
 		r.Deny = string(d.Code)
 	case Shadow:
-		r.Deny = string(connector.Policy)
+		r.Shadow = true
 	case Later:
 		r.Temporary, r.RetryAfter = true, d.RetryAfter
 	case Allow, Ask:

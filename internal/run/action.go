@@ -107,6 +107,10 @@ func (s *State) checked(a *activation, c *CheckResult) {
 		return
 	}
 	k := a.call
+	if c.Shadow {
+		s.shadowed(a, c)
+		return
+	}
 	if c.Temporary {
 		if a.Phase == checking { // an attempt that ended before its call
 			k.Attempt++
@@ -133,6 +137,19 @@ func (s *State) checked(a *activation, c *CheckResult) {
 		return
 	}
 	s.approve(a, c)
+}
+
+// Shadowed is the code of a step that the policy had recorded and not done.
+const Shadowed = "shadow"
+
+// shadowed skips a step that the policy wants recorded only: it is no error, and
+// the run goes on as it does behind any step that was not done.
+func (s *State) shadowed(a *activation, c *CheckResult) {
+	if c.Action != "" {
+		a.res.Action = c.Action
+	}
+	a.res.Connection = c.Connection
+	s.settle(a, &outcome{Status: Skipped, Err: &Error{Code: Shadowed, Message: c.Message}})
 }
 
 // call begins the next attempt, unless the run is paused.

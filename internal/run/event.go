@@ -125,7 +125,8 @@ type Given struct {
 
 // CheckResult is the guard's answer.
 type CheckResult struct {
-	Deny       string             `json:"deny,omitempty"` // the error code: protected, policy, kill_switch, denied; "" is no denial
+	Deny       string             `json:"deny,omitempty"`   // the error code: protected, policy, kill_switch, denied; "" is no denial
+	Shadow     bool               `json:"shadow,omitempty"` // the policy wants it recorded and not done: the step is skipped, Message says what would have been
 	Message    string             `json:"message,omitempty"`
 	Rule       string             `json:"rule,omitempty"` // the policy rule or limit that decided
 	Asks       []Quorum           `json:"asks,omitempty"` // who must agree; empty: nobody

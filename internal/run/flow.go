@@ -363,7 +363,7 @@ func (s *State) settle(a *activation, out *outcome) {
 		a.Deadline, a.Expiry = 0, 0
 	}
 	switch h := n.OnError; {
-	case out == nil:
+	case out == nil || out.Status == Skipped:
 		s.skipHandler(a, n)
 		s.leave(a, nil)
 	case h == nil || out.Stop || a.Doomed || !out.Status.Err():

@@ -89,3 +89,25 @@ func TestTheCallCarriesWhoAgreed(t *testing.T) {
 		t.Errorf("%+v", do)
 	}
 }
+
+func TestWhatThePolicyOnlyRecordsIsSkipped(t *testing.T) {
+	t.Parallel()
+	f, check := startFirewall(t)
+	end := find[*run.Finish](t, f.step(run.Event{Kind: run.Checked, Act: check.Act, N: check.N, Check: &run.CheckResult{
+		Shadow: true, Connection: "fw-edge", Message: "would have been done",
+	}}))
+	if end.Status != run.Succeeded || end.Error != nil {
+		t.Errorf("the run %s, %+v", end.Status, end.Error)
+	}
+	for _, c := range f.done {
+		switch c.(type) {
+		case *run.Do, *run.Ask, *run.Enter:
+			t.Errorf("it is done, asked or entered: %T", c)
+		}
+	}
+	for _, c := range f.state.Changes() {
+		if v, ok := c.View(); ok && (v.Status != run.Skipped || v.Error == nil || v.Error.Code != run.Shadowed || v.Connection != "fw-edge") {
+			t.Errorf("%+v", v)
+		}
+	}
+}

@@ -278,7 +278,7 @@ func (s *State) restoreFrame(st storedFrame, outer []*frame) (*frame, error) {
 		if id < f.base || int(id-f.base) >= len(f.results) {
 			return nil, fmt.Errorf("snapshot of %s: no step %d: %w", s.start.Run, id, fault.Invalid)
 		}
-		if r.Status == Skipped {
+		if r.Status == Skipped && r.Err == nil {
 			f.set(&s.plan.Nodes[id], skippedResult)
 			continue
 		}
