@@ -231,6 +231,19 @@ func (c *checker) manifestUndo(s *Step, f *facts) {
 	c.ceiling(undo.Impact, s.verbKey.at, "the undo "+name)
 }
 
+// serialize compiles what a manifest says must not run at once; nil where it says
+// nothing.
+func serialize(spec *connector.Action) *expr.Value {
+	if spec == nil || spec.Serialize == "" {
+		return nil
+	}
+	v, err := expr.CompileValue(spec.Serialize, manifestScope(), nil)
+	if err != nil { // the loader has refused it
+		return nil
+	}
+	return v
+}
+
 // poll compiles what a manifest says about a long job.
 func (c *checker) poll(f *facts) {
 	if f.spec == nil || f.spec.Poll == nil || c.opt.Catalog == nil {

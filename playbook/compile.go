@@ -276,7 +276,7 @@ func (c *compiler) action(s *Step, n *Node) *ActionCall {
 		if f.spec.Timeout > 0 {
 			timeout = f.spec.Timeout
 		}
-		call.Poll = f.poll
+		call.Poll, call.Serialize = f.poll, serialize(f.spec)
 		if !s.Saves.Set() {
 			n.Saves.Fixed = f.spec.Saves
 		}

@@ -55,7 +55,7 @@ func (o OneStep) Plan() (*Plan, error) {
 			return nil, fmt.Errorf("make the plan of %s: %w", o.ID, err)
 		}
 		n.Verb = Action
-		n.Action = &ActionCall{Guarded: g, Name: o.Action, Spec: o.Spec, Using: using, Capability: o.Spec == nil || o.Spec.Name() != o.Action}
+		n.Action = &ActionCall{Guarded: g, Name: o.Action, Spec: o.Spec, Using: using, Capability: o.Spec == nil || o.Spec.Name() != o.Action, Serialize: serialize(o.Spec)}
 	}
 	return &Plan{
 		ID: o.ID, Title: "Take back: " + o.Action + o.Playbook, Language: Language, Hash: hex.EncodeToString(sum[:]), Highest: o.Impact,

@@ -187,6 +187,7 @@ type ActionCall struct {
 	Using      *expr.Value       // the connection's name; nil: configuration decides
 	Raised     bool              // the step itself raised the impact: ImpactBy does not lower it
 	Poll       *Poll
+	Serialize  *expr.Value // sees inputs; calls for which it gives the same text never run at once; nil: they may
 }
 
 // PlaybookCall is a compiled playbook step. Its Impact is the called one's

@@ -1,11 +1,10 @@
 package engine
 
 import (
-	"fmt"
-	"regexp"
 	"time"
 
 	"riposte/connector"
+	"riposte/internal/expr"
 	"riposte/internal/run"
 	"riposte/playbook"
 )
@@ -114,9 +113,7 @@ func (r *live) call(d *run.Do) {
 	if r.checked == d.Act+1 {
 		t.cleared = r.e().clock.Now()
 	}
-	if d.Spec != nil && d.Spec.Serialize != "" {
-		t.key = r.start.Tenant + "/" + d.Spec.Connector + "/" + fill(d.Spec.Serialize, d.Inputs)
-	}
+	t.key = serializeKey(r.start.Tenant, d)
 	r.items = append(r.items, item{act: d.Act, n: d.N, kind: itemCall, task: t, cmd: d})
 	switch {
 	case d.Impact == connector.Read:
@@ -339,12 +336,15 @@ func (r *live) enter(c *run.Enter) {
 	r.hold(func() { e.undos.entered(en.Due) })
 }
 
-var placeholder = regexp.MustCompile(`\$\{\{\s*inputs\.([a-z0-9_]+)\s*\}\}`)
-
-// fill puts inputs into a serialize template: ${{ inputs.name }}.
-func fill(template string, inputs map[string]any) string {
-	return placeholder.ReplaceAllStringFunc(template, func(m string) string {
-		name := placeholder.FindStringSubmatch(m)[1]
-		return fmt.Sprint(inputs[name])
-	})
+// serializeKey names what a call must have for itself, "" if nothing. Where that
+// cannot be worked out, calls of the action wait for each other.
+func serializeKey(tenant string, d *run.Do) string {
+	if d.Poll || d.Node == nil || d.Node.Action == nil || d.Node.Action.Serialize == nil || d.Spec == nil {
+		return ""
+	}
+	text, err := d.Node.Action.Serialize.Text(&expr.Env{Roots: map[string]any{"inputs": d.Inputs}})
+	if err != nil {
+		text = d.Spec.ID
+	}
+	return tenant + "/" + d.Spec.Connector + "/" + text
 }

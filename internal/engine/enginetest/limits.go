@@ -3,6 +3,7 @@ package enginetest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -115,22 +116,23 @@ var limitTests = []test{
 	}},
 	{"two calls never act on the same target at once", func(b *bench) {
 		var mu sync.Mutex
-		now, most := map[any]int{}, 0
+		now, most := map[string]int{}, 0
 		b.world.Caller.On("fw.block_serial", func(_ context.Context, c engine.Call) engine.Answer {
+			ip := strings.ToLower(c.Inputs["ip"].(string)) // as serialize says
 			mu.Lock()
-			now[c.Inputs["ip"]]++
-			most = max(most, now[c.Inputs["ip"]])
+			now[ip]++
+			most = max(most, now[ip])
 			mu.Unlock()
 			time.Sleep(time.Millisecond)
 			mu.Lock()
-			now[c.Inputs["ip"]]--
+			now[ip]--
 			mu.Unlock()
 			return OK(nil)
 		})
 		b.open("playbook: serial\ntitle: Serial\ninputs:\n  ip: { type: string }\nsteps:\n  - action: fw.block_serial\n    with: { ip: \"${{ inputs.ip }}\" }\n")
 		var ids []run.ID
 		for i := range 60 {
-			ids = append(ids, b.start("serial", map[string]any{"ip": fmt.Sprint(i % 3)}))
+			ids = append(ids, b.start("serial", map[string]any{"ip": "aA"[i%2:i%2+1] + fmt.Sprint(i%3)}))
 		}
 		for _, id := range ids {
 			b.endsAs(id, run.Succeeded)

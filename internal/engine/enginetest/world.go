@@ -57,7 +57,7 @@ func (Catalog) action(name string) *connector.Action {
 		a.Targets = []connector.TargetSpec{{Input: "ip", Kind: "ip"}}
 	}
 	if strings.Contains(id, "serial") {
-		a.Serialize = "host:${{ inputs.ip }}"
+		a.Serialize = "host:${{ lower(inputs.ip) }}"
 	}
 	return a
 }
