@@ -35,6 +35,7 @@ type cli struct {
 	Lists      listsCmd      `cmd:"" group:"server" help:"Tables of the installation."`
 	Connection connectionCmd `cmd:"" group:"server" help:"Configured instances of connectors."`
 	Switch     switchCmd     `cmd:"" group:"server" help:"What is switched off."`
+	People     peopleCmd     `cmd:"" group:"server" help:"Who may come in."`
 	Token      tokenCmd      `cmd:"" group:"server" help:"API tokens."`
 
 	Config  configCmd  `cmd:"" help:"Check the configuration, show it, make a password's hash."`

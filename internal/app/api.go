@@ -20,7 +20,6 @@ import (
 // see and requests into changes; what may be done the rules decide.
 type api struct {
 	*core
-	health healths
 }
 
 // hashesAtOnce bounds how many passwords are hashed at once: each takes 19 MiB.

@@ -286,14 +286,10 @@ func (a *api) TestConnection(ctx context.Context, who auth.Caller, name string) 
 	if err != nil {
 		return httpapi.ConnectionTest{}, err
 	}
-	h := a.caller.Health(ctx, tenantOf(who.Tenant), name)
-	t := httpapi.ConnectionTest{Health: string(h.State), Detail: h.Message, TookSeconds: h.Took.Seconds()}
-	if h.Class != "" {
-		t.Detail = string(h.Class) + ": " + h.Message
-	}
+	h := a.look(ctx, who.Tenant, c)
+	t := httpapi.ConnectionTest{Health: string(h.State), Detail: detailOf(h), TookSeconds: h.Took.Seconds()}
 	for _, scope := range slices.Sorted(maps.Keys(h.Scopes)) {
 		t.Scopes = append(t.Scopes, httpapi.ScopeTest{Scope: scope, OK: h.Scopes[scope]})
 	}
-	a.health.set(tenantOf(who.Tenant), name, c.Revision, health{word: t.Health, detail: t.Detail, at: utc(h.At)})
 	return t, nil
 }

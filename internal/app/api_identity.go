@@ -127,6 +127,26 @@ func (a *api) Token(ctx context.Context, secret string) (auth.Caller, error) {
 	return c, nil
 }
 
+// People lists those who may come in.
+func (a *api) People(_ context.Context, who auth.Caller) ([]httpapi.Person, error) {
+	var list []httpapi.Person
+	now := utc(a.now())
+	for _, p := range a.people.People() {
+		if tenantOf(p.Tenant) != tenantOf(who.Tenant) {
+			continue
+		}
+		w := httpapi.Person{Name: p.Name, Title: p.Title, Roles: p.Roles, Groups: p.Groups, Password: p.Password != "", Disabled: p.Disabled}
+		if c, ok := a.people.Caller(p.Name, now); ok {
+			w.Roles, w.OnCall = c.Roles, c.OnCall
+		}
+		if w.Roles == nil {
+			w.Roles = []string{}
+		}
+		list = append(list, w)
+	}
+	return list, nil
+}
+
 // Tokens lists those of a person.
 func (a *api) Tokens(ctx context.Context, _ auth.Caller, owner string) ([]httpapi.Token, error) {
 	list, err := read(ctx, a, func(q *store.Reader) ([]store.Token, error) { return store.TokensOf(q, owner) })

@@ -126,7 +126,9 @@ func TestPagesOfFiltersAreFull(t *testing.T) {
 			cursor = "&cursor=" + list.NextCursor
 		}
 	}
-	s.until("all questions", func() bool { return len(count("/api/approvals?limit=8")) == 1 && count("/api/approvals?limit=50")[0] == 8 })
+	s.until("all questions", func() bool {
+		return len(count("/api/approvals?limit=8")) == 1 && count("/api/approvals?limit=50")[0] == 8
+	})
 	if got := fmt.Sprint(count("/api/approvals?mine=true&limit=2")); got != "[2]" && got != "[2 0]" {
 		t.Errorf("pages of mine are %s", got)
 	}
@@ -141,4 +143,3 @@ func TestPagesOfFiltersAreFull(t *testing.T) {
 		t.Errorf("%q", p.Detail)
 	}
 }
-

@@ -3,11 +3,13 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -63,17 +65,17 @@ func New(ctx context.Context, cfg Config, opt Options) (*App, error) {
 		return nil, err
 	}
 	a := &App{cfg: cfg, log: opt.Log, ready: make(chan struct{}), stop: make(chan struct{}), stopped: make(chan struct{})}
-	certificate, err := cfg.TLS.load()
+	secured, err := cfg.TLS.load()
 	if err != nil {
 		return nil, err
 	}
-	a.secure = certificate != nil || strings.HasPrefix(cfg.URL, "https://")
+	a.secure = secured != nil || strings.HasPrefix(cfg.URL, "https://")
 	// The port is taken first: a second server must not touch the first one's data.
 	if a.listen, err = net.Listen("tcp", cfg.Listen); err != nil { //nolint:noctx // it does not wait
 		return nil, fmt.Errorf("listen on %s: %w; choose another address with --listen", cfg.Listen, cause(err))
 	}
-	if certificate != nil {
-		a.listen = tls.NewListener(a.listen, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, Certificates: []tls.Certificate{*certificate}})
+	if secured != nil {
+		a.listen = tls.NewListener(a.listen, secured)
 	}
 	if err := a.open(ctx, opt); err != nil {
 		return nil, errors.Join(err, a.listen.Close())
@@ -100,7 +102,7 @@ func (a *App) open(ctx context.Context, opt Options) (err error) {
 		return errors.Join(err, a.core.close())
 	}
 	routes := &httpapi.Server{
-		Identity: a.api, Tokens: a.api, Alerts: a.api, Cases: a.api, Runs: a.api, Approvals: a.api, Playbooks: a.api, Ledger: a.api,
+		Identity: a.api, Tokens: a.api, People: a.api, Alerts: a.api, Cases: a.api, Runs: a.api, Approvals: a.api, Playbooks: a.api, Ledger: a.api,
 		Lists: a.api, Connections: a.api, Switches: a.api, Replays: a.api, Ingest: intake, Hooks: a.core.hookHandler(), Page: opt.Page, Health: a.core.db.Healthy,
 		Version: opt.Version, Secure: a.secure, Log: a.log,
 	}
@@ -111,16 +113,30 @@ func (a *App) open(ctx context.Context, opt Options) (err error) {
 	return nil
 }
 
-// load reads the certificate; nil: none is configured.
-func (t TLS) load() (*tls.Certificate, error) {
+// load reads certificate and key, and whose certificates clients may show; nil:
+// none is configured.
+func (t TLS) load() (*tls.Config, error) {
 	if t.Certificate == "" {
 		return nil, nil
 	}
-	c, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
+	own, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w: %w", err, fault.Invalid)
 	}
-	return &c, nil
+	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, Certificates: []tls.Certificate{own}}
+	if t.ClientCA == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(t.ClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("tls: client_ca: %w: %w", err, fault.Invalid)
+	}
+	c.ClientCAs = x509.NewCertPool()
+	if !c.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("tls: client_ca: %s holds no certificate in PEM: %w", t.ClientCA, fault.Invalid)
+	}
+	c.ClientAuth = tls.VerifyClientCertIfGiven // people come without one
+	return c, nil
 }
 
 // URL is where the server answers.

@@ -32,6 +32,7 @@ type Config struct {
 type TLS struct {
 	Certificate string `yaml:"certificate" doc:"PEM file with the certificate and those that lead to its root."`
 	Key         string `yaml:"key" doc:"PEM file with the private key."`
+	ClientCA    string `yaml:"client_ca" doc:"PEM file with the certificates that sign those of clients, for webhooks with auth: mtls."`
 }
 
 // Log says what is logged.
@@ -75,6 +76,8 @@ type HookConfig struct {
 	TokenFile string `yaml:"token_file" doc:"auth: token. A file that holds what the sender sends as Authorization: Bearer."`
 	TokenHash string `yaml:"token_hash" pattern:"[0-9a-f]{64}" doc:"auth: token. The SHA-256 of it in hex, instead of a file."`
 	KeyFile   string `yaml:"key_file" doc:"auth: hmac. The key of X-Riposte-Signature: sha256=HEX, an HMAC-SHA-256 over X-Riposte-Timestamp (seconds), a dot and the body."`
+	// Certificate needs tls.client_ca.
+	Certificate []string `yaml:"certificate" doc:"auth: mtls. The names, one of which the sender's certificate must bear as its common name or as a DNS name."`
 }
 
 // GuardConfig names the files of the guard. Each is optional.

@@ -80,7 +80,11 @@ func (c *Config) problems() troubles {
 		t.add("give both or neither", "tls has only one of certificate and key", "tls")
 	}
 	c.peopleProblems(&t)
+	if c.TLS.ClientCA != "" && c.TLS.Certificate == "" {
+		t.add("give certificate and key, too", "client_ca needs tls: certificates of clients come by it", "tls", "client_ca")
+	}
 	c.sourceProblems(&t)
+	c.hookProblems(&t)
 	for _, r := range []struct {
 		name string
 		bad  bool
@@ -183,6 +187,21 @@ func (c *Config) sourceProblems(t *troubles) {
 			if s.TokenFile != "" || s.TokenHash != "" {
 				t.add("remove it, or make the type webhook", "a file source takes no token", "sources", n)
 			}
+		}
+	}
+}
+
+func (c *Config) hookProblems(t *troubles) {
+	for _, n := range slices.Sorted(maps.Keys(c.Hooks)) {
+		h := c.Hooks[n]
+		if h.TokenFile != "" && h.TokenHash != "" {
+			t.add("give one of them", "token_file and token_hash say the same", "hooks", n)
+		}
+		if h.TokenFile == "" && h.TokenHash == "" && h.KeyFile == "" && len(h.Certificate) == 0 {
+			t.add("give token_file, token_hash, key_file or certificate", "nothing says who may send to this webhook", "hooks", n)
+		}
+		if len(h.Certificate) > 0 && c.TLS.ClientCA == "" {
+			t.add("set tls.client_ca", "certificates of clients cannot be checked", "hooks", n, "certificate")
 		}
 	}
 }

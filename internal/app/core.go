@@ -46,6 +46,7 @@ type core struct {
 	sources     map[string]ingest.Source
 	webhook     *ingest.Webhook
 	hooks       map[string]hook
+	health      healths
 	running     sync.WaitGroup
 	sessions    auth.SessionRules
 	tokens      tokenCache
@@ -143,6 +144,7 @@ func (c *core) run(ctx context.Context) error {
 	c.running.Go(func() { c.watchConnectors(work) })
 	c.running.Go(func() { c.keepSchedules(work) })
 	c.running.Go(func() { c.keepTidy(work) })
+	c.running.Go(func() { c.keepHealth(work) })
 	err := c.engine.Run(ctx)
 	cancel()
 	c.running.Wait()

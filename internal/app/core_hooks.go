@@ -4,11 +4,13 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,14 +34,15 @@ const (
 // hook is what lets a webhook in.
 type hook struct {
 	tokenHash string
-	key       []byte // of the HMAC
+	key       []byte   // of the HMAC
+	names     []string // of certificates
 }
 
 // openHooks reads the secrets of the webhooks that start playbooks.
 func (c *core) openHooks() error {
 	c.hooks = map[string]hook{}
 	for name, h := range c.cfg.Hooks {
-		one := hook{tokenHash: h.TokenHash}
+		one := hook{tokenHash: h.TokenHash, names: h.Certificate}
 		for _, f := range []struct {
 			file string
 			use  func(string)
@@ -52,12 +55,13 @@ func (c *core) openHooks() error {
 			}
 			raw, err := os.ReadFile(f.file)
 			if err != nil {
-				return fmt.Errorf("hook %s: %w", name, err)
+				return fmt.Errorf("hook %s: %w: %w", name, err, fault.Invalid)
 			}
-			f.use(strings.TrimSpace(string(raw)))
-		}
-		if one.tokenHash == "" && len(one.key) == 0 {
-			return fmt.Errorf("hook %s has neither token_file, token_hash nor key_file: %w", name, fault.Invalid)
+			secret := strings.TrimSpace(string(raw))
+			if len(secret) < leastToken {
+				return fmt.Errorf("hook %s: %s holds fewer than %d characters; make a longer secret: %w", name, f.file, leastToken, fault.Invalid)
+			}
+			f.use(secret)
 		}
 		c.hooks[name] = one
 	}
@@ -75,6 +79,9 @@ func (c *core) hookHandler() http.Handler {
 			return
 		}
 		if plan == nil || !c.letsIn(trigger.Auth, path, r, body) {
+			if _, configured := c.hooks[path]; plan != nil && !configured {
+				c.log.Warn("webhook refused: the configuration has no hooks entry of this path", "path", path, "playbook", plan.ID)
+			}
 			httpapi.RefuseSender(w, r)
 			return
 		}
@@ -108,7 +115,7 @@ func (c *core) letsIn(how, path string, r *http.Request, body []byte) bool {
 	h := c.hooks[path]
 	switch how {
 	case "mtls":
-		return r.TLS != nil && len(r.TLS.VerifiedChains) > 0
+		return r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && bears(r.TLS.PeerCertificates[0], h.names)
 	case "hmac":
 		stamp := r.Header.Get("X-Riposte-Timestamp")
 		seconds, err := strconv.ParseInt(stamp, 10, 64)
@@ -124,6 +131,11 @@ func (c *core) letsIn(how, path string, r *http.Request, body []byte) bool {
 		sent, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		return h.tokenHash != "" && subtle.ConstantTimeCompare([]byte(auth.HashSecret(sent)), []byte(h.tokenHash)) == 1
 	}
+}
+
+// bears tells whether a certificate bears one of the names.
+func bears(c *x509.Certificate, names []string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return n == c.Subject.CommonName || slices.Contains(c.DNSNames, n) })
 }
 
 // startHook starts a playbook with what was sent. A delivery with an

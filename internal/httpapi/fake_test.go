@@ -72,7 +72,7 @@ func newWorld(t *testing.T) *world {
 func serve(t *testing.T, w *world) *client {
 	t.Helper()
 	s := &Server{
-		Identity: w, Tokens: w, Alerts: w, Cases: w, Runs: w, Approvals: w, Playbooks: w, Ledger: w, Lists: w, Connections: w, Switches: w, Replays: w,
+		Identity: w, Tokens: w, People: w, Alerts: w, Cases: w, Runs: w, Approvals: w, Playbooks: w, Ledger: w, Lists: w, Connections: w, Switches: w, Replays: w,
 		Page:    http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, "page") }),
 		Ingest:  http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusAccepted) }),
 		Version: "test", Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now },
@@ -559,4 +559,12 @@ func (w *world) DropReplay(_ context.Context, _ auth.Caller, key string) error {
 	defer w.mu.Unlock()
 	delete(w.kept, key)
 	return nil
+}
+
+func (w *world) People(context.Context, auth.Caller) ([]Person, error) {
+	var list []Person
+	for _, p := range w.directory.People() {
+		list = append(list, Person{Name: p.Name, Roles: p.Roles})
+	}
+	return list, nil
 }

@@ -20,6 +20,7 @@ const DefaultBodyBytes = 1 << 20
 type Server struct {
 	Identity    Identity
 	Tokens      Tokens
+	People      People
 	Alerts      Alerts
 	Cases       Cases
 	Runs        Runs
@@ -103,6 +104,7 @@ func (a *api) build(mux *http.ServeMux) {
 func (a *api) routes() {
 	a.signInRoutes()
 	a.tokenRoutes()
+	a.peopleRoutes()
 	a.alertRoutes()
 	a.caseRoutes()
 	a.runRoutes()
