@@ -57,8 +57,7 @@ type core struct {
 // openCore makes every part and hands each what it needs of the others. Nothing
 // works yet when it returns; close undoes it.
 //
-// name and password are those of the administrator that a first start makes, ""
-// otherwise.
+// first is the administrator that a first start makes, empty otherwise.
 func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, first firstPerson, err error) {
 	c = &core{cfg: cfg, log: log, now: time.Now, hashing: make(chan struct{}, hashesAtOnce)}
 	defer func() {
@@ -73,7 +72,7 @@ func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, first
 	if c.db, err = store.Open(ctx, cmp.Or(cfg.Database, filepath.Join(cfg.Data, "riposte.db")), store.Options{}); err != nil {
 		return c, first, err
 	}
-	if first.name, first.password, err = c.meetPeople(ctx); err != nil {
+	if _, err := c.meetPeople(ctx); err != nil {
 		return c, first, err
 	}
 	if c.blobs, err = blob.Open(filepath.Join(cfg.Data, "blobs"), blob.Options{}); err != nil {
@@ -117,7 +116,11 @@ func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, first
 	if err := c.engine.Open(ctx); err != nil {
 		return c, first, err
 	}
-	return c, first, errors.Join(c.openSources(), c.openHooks())
+	if err := errors.Join(c.openSources(), c.openHooks()); err != nil {
+		return c, first, err
+	}
+	first, err = c.greet(ctx) // last: nothing may fail after it
+	return c, first, err
 }
 
 // firstPerson is the administrator that a first start made.

@@ -16,36 +16,40 @@ import (
 const firstAdmin = "admin"
 
 // meetPeople makes the directory of those in the configuration and those in the
-// store. Where nobody can sign in and look after people, it makes the one
-// administrator of a new installation with a random password, which it returns:
-// it is told once and kept nowhere.
-func (c *core) meetPeople(ctx context.Context) (name, password string, err error) {
-	var stored []store.Password
+// store, and tells whether the store has any.
+func (c *core) meetPeople(ctx context.Context) (stored bool, err error) {
+	var kept []store.Password
 	err = c.db.Read(ctx, func(q *store.Reader) (err error) {
-		stored, err = store.Passwords(q)
+		kept, err = store.Passwords(q)
 		return err
 	})
 	if err != nil {
-		return "", "", err
-	}
-	configured, err := c.cfg.Directory()
-	if err != nil {
-		return "", "", err
-	}
-	if len(stored) == 0 && !hasAdministrator(configured) {
-		var first store.Password
-		if first, password, err = c.firstAdministrator(ctx, configured); err != nil {
-			return "", "", fmt.Errorf("make the first administrator: %w", err)
-		}
-		stored, name = append(stored, first), first.Name
-		c.log.Info("first administrator made", "name", name)
+		return false, err
 	}
 	var more []auth.Person
-	for _, p := range stored {
+	for _, p := range kept {
 		more = append(more, auth.Person{Name: p.Name, Title: p.Title, Roles: p.Roles, Password: p.Hash})
 	}
 	c.people, err = c.cfg.Directory(more...)
-	return name, password, err
+	return len(kept) > 0, err
+}
+
+// greet makes the one administrator of a new installation, where nobody can sign
+// in and look after people, with a random password, which it returns: it is told
+// once and kept nowhere. A start that fails must not have done it, or nobody
+// would ever know the password.
+func (c *core) greet(ctx context.Context) (first firstPerson, err error) {
+	stored, err := c.meetPeople(ctx)
+	if err != nil || stored || hasAdministrator(c.people) {
+		return first, err
+	}
+	p, password, err := c.firstAdministrator(ctx, c.people)
+	if err != nil {
+		return first, fmt.Errorf("make the first administrator: %w", err)
+	}
+	c.log.Info("first administrator made", "name", p.Name)
+	_, err = c.meetPeople(ctx)
+	return firstPerson{p.Name, password}, err
 }
 
 // hasAdministrator tells whether somebody can sign in who may look after people.

@@ -152,6 +152,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	defer e.cancel()
 	if err := e.recover(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before it began: the next start recovers
+		}
 		return err
 	}
 	var wg sync.WaitGroup
