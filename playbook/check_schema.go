@@ -1,8 +1,11 @@
 package playbook
 
 import (
+	"errors"
 	"maps"
 	"reflect"
+	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,8 +25,11 @@ func (c *checker) schema(d Data, schema map[string]any) *connector.CompiledSchem
 	for _, p := range connector.SchemaProblems(err) {
 		at := d.node.follow(p.Path)
 		what := whatIsWrong(at, p.What)
-		if strings.HasPrefix(what, "a reference") {
-			what = "has " + what
+		switch {
+		case strings.HasPrefix(what, "a reference"):
+			what = "has " + strings.TrimSuffix(what, unsaid)
+		case len(p.Path) > 0 && p.Path[len(p.Path)-1] == "pattern" && at.isText():
+			what = "is " + quoted(at.text) + "; expected a regular expression (RE2)" + patternFault(at.text)
 		}
 		c.r.errorf(at.at, "%s %s", connector.FieldName(append([]string{"the JSON Schema"}, p.Path...)), what)
 	}
@@ -95,7 +101,20 @@ func whatIsWrong(n *node, what string) string {
 			return "is " + shown(n) + "; expected " + e[1] + expected
 		}
 	}
-	return what + "; expected what its schema says"
+	return what + unsaid
+}
+
+// unsaid ends what cannot be said better.
+const unsaid = "; expected what its schema says"
+
+// patternFault is what is wrong with a pattern, "" where that is not known.
+func patternFault(pattern string) string {
+	_, err := regexp.Compile(pattern)
+	var e *syntax.Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	return ": " + e.Code.String()
 }
 
 // shown writes a scalar as it stands in the file, texts in quotes.

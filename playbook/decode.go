@@ -128,7 +128,7 @@ func (d *decoder) object(n *node, fields []field, what, label string) {
 		if i < 0 {
 			best := nearest(p.key.text, known)
 			misspelt[best] = true
-			d.unknownKey(p.key, best, known)
+			d.unknownKey(p, best, known)
 			continue
 		}
 		d.visit(p.value, fields[i].shape, p.key.text)
@@ -161,12 +161,15 @@ func (d *decoder) exactlyOne(n *node, s *shape, label string) {
 	}
 }
 
-func (d *decoder) unknownKey(key *node, best string, known []string) {
+func (d *decoder) unknownKey(p *pair, best string, known []string) {
+	key := p.key
 	if best != "" {
 		d.r.errorf(key.at, "unknown key %s; did you mean %q?", quoted(key.text), best)
 		return
 	}
-	if strings.Trim(strings.ToLower(key.text), "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
+	// The end of a text with a comma inside { } becomes a key without a value.
+	noWord := strings.Trim(strings.ToLower(key.text), "abcdefghijklmnopqrstuvwxyz0123456789_-") != ""
+	if noWord && p.value.isNull() && p.value.text == "" {
 		d.r.errorf(key.at, "unknown key %s; a text with a comma in it needs quotes inside { }", quoted(key.text))
 		return
 	}

@@ -71,7 +71,7 @@ func (d *decoder) noVerb(n *node) {
 		}
 		best := nearest(p.key.text, d.verbNames())
 		told = told || best != ""
-		d.unknownKey(p.key, nearest(p.key.text, known), d.verbNames())
+		d.unknownKey(p, nearest(p.key.text, known), d.verbNames())
 	}
 	if !told {
 		d.r.errorf(n.at, "a step without a verb; expected one of %s", anyOf(d.verbNames()))
@@ -100,7 +100,7 @@ func (d *decoder) stepKey(n *node, p *pair, rule *verbRule) {
 		d.r.errorf(p.key.at, "%s does not go with %s; it belongs to %s", quoted(p.key.text), verb, owner)
 	default:
 		known := append(own, rule.common...)
-		d.unknownKey(p.key, nearest(p.key.text, known), known)
+		d.unknownKey(p, nearest(p.key.text, known), known)
 	}
 }
 

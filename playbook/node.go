@@ -212,6 +212,7 @@ type converter struct {
 	r      *reporter
 	count  int
 	failed bool // the tree is not whole
+	full   bool // the file holds more than is read
 }
 
 func (c *converter) convert(y *yaml.Node, depth int) *node {
@@ -219,10 +220,10 @@ func (c *converter) convert(y *yaml.Node, depth int) *node {
 	n.start = c.src.offset(n.at)
 	n.end = n.start
 	if c.count++; c.count > maxNodes || depth > maxDepth {
-		if !c.failed {
+		if !c.full {
 			c.r.errorf(n.at, "too much in one file; a playbook has at most %d values, nested at most %d deep", maxNodes, maxDepth)
 		}
-		c.failed = true
+		c.failed, c.full = true, true
 		return n
 	}
 	c.refuse(y, n.at)
@@ -268,6 +269,9 @@ func (c *converter) mapping(y *yaml.Node, n *node, depth int) {
 		key := c.convert(y.Content[i], depth+1)
 		value := c.convert(y.Content[i+1], depth+1)
 		n.end = max(n.end, value.end, key.end)
+		if c.full {
+			return // what is left is not read
+		}
 		switch first := seen[key.text]; {
 		case key.kind != scalarNode:
 			c.r.errorf(key.at, "%s as a key; a key is a text", nodeKindNames[key.kind])

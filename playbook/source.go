@@ -59,7 +59,8 @@ func (s *source) pos(offset int) Pos {
 // false when parsing it would make no sense.
 func (s *source) checkText(r *reporter) (ok bool) {
 	if len(s.text) > MaxFileSize {
-		r.errorf(Pos{1, 1}, "the file has %d bytes; a playbook has at most %d (1 MiB)", len(s.text), MaxFileSize)
+		// Its size is not said: what reads files stops where they get too large.
+		r.errorf(Pos{1, 1}, "the file is too large; a playbook has at most %d bytes (1 MiB)", MaxFileSize)
 		return false
 	}
 	for i := 0; i < len(s.text); {

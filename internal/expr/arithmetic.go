@@ -148,16 +148,18 @@ func clockwork(op string, at place, a, b any) (any, error) {
 	switch {
 	case op == "*" && isE:
 		if x, ok := asFloat(a); ok {
-			return time.Duration(x * float64(e)), nil
+			return stretch(at, e, x)
 		}
 	case op == "*" && isD:
 		if x, ok := asFloat(b); ok {
-			return time.Duration(x * float64(d)), nil
+			return stretch(at, d, x)
 		}
-	case isD && isE && op == "+":
-		return d + e, nil
-	case isD && isE && op == "-":
-		return d - e, nil
+	case isD && isE && (op == "+" || op == "-"):
+		sum, err := integers(op, at, int(d), int(e))
+		if err != nil {
+			return nil, failf(at, durationTooLong)
+		}
+		return time.Duration(sum.(int)), nil
 	case op == "+" && isD:
 		if t, ok := b.(time.Time); ok {
 			return t.Add(d), nil
@@ -176,6 +178,18 @@ func clockwork(op string, at place, a, b any) (any, error) {
 		}
 	}
 	return nil, errMismatch
+}
+
+const durationTooLong = "the result is too long for a duration"
+
+// stretch is a duration so many times.
+func stretch(at place, d time.Duration, times float64) (any, error) {
+	f := times * float64(d)
+	// The largest duration as a float is one too many, so it is refused as well.
+	if math.IsNaN(f) || f >= math.MaxInt64 || f < math.MinInt64 {
+		return nil, failf(at, durationTooLong)
+	}
+	return time.Duration(f), nil
 }
 
 // span makes the list a..b.

@@ -147,6 +147,17 @@ func isNilNode(n ast.Node) bool {
 	return ok
 }
 
+// isZero tells whether a part is a number written out, and that number is zero.
+func isZero(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.IntegerNode:
+		return n.Value == 0
+	case *ast.FloatNode:
+		return n.Value == 0
+	}
+	return false
+}
+
 // errMismatch tells a bound operator's caller, which knows the text, to say what
 // is wrong.
 var errMismatch = errors.New("operator does not fit")
@@ -203,6 +214,9 @@ func operation(n *ast.BinaryNode, r code) (operationFunc, error) {
 		return comparison(func(c int) bool { return c >= 0 }), nil
 	case "+", "-", "*", "/", "%", "**", "^":
 		op := n.Operator
+		if (op == "/" || op == "%") && isZero(r.node) {
+			return nil, failf(at, "division by zero")
+		}
 		return func(m *machine, a, b any) (any, error) { return calculate(m, op, at, a, b) }, nil
 	case "..":
 		return func(m *machine, a, b any) (any, error) { return span(m, at, a, b) }, nil

@@ -225,6 +225,9 @@ func fieldType(n *ast.MemberNode, base code, name string) (Type, error) {
 			return t, nil
 		}
 		f := failf(at, "%s has no field %s", short(n.Node), quote(name))
+		if what, ok := declared[short(n.Node)]; ok {
+			f = failf(at, "there is no %s %s", what, quote(name))
+		}
 		f.hint = suggest(name, maps.Keys(base.typ.fields))
 		if f.hint == "" && len(base.typ.fields) > 0 {
 			names := slices.Sorted(maps.Keys(base.typ.fields))
@@ -241,6 +244,9 @@ func fieldType(n *ast.MemberNode, base code, name string) (Type, error) {
 		return Any(), failf(at, "%s is %s, so it has no field %s", short(n.Node), article(base.typ.NonNil().String()), quote(name))
 	}
 }
+
+// declared are the roots whose fields a text declares itself, and what they are.
+var declared = map[string]string{"steps": "step", "inputs": "input", "vars": "variable"}
 
 // noField is the run-time error of reading a field of what has none.
 func noField(at place, n *ast.MemberNode, v any, name string) error {

@@ -206,9 +206,9 @@ type errText string
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, src, want string }{
-		{"an unknown step", `steps.look_upp.output`, `1:7: steps has no field "look_upp"; did you mean "look_up"?`},
+		{"an unknown step", `steps.look_upp.output`, `1:7: there is no step "look_upp"; did you mean "look_up"?`},
 		{"an unknown root", `input.score > 5`, `1:1: unknown name "input"; did you mean "inputs"?`},
-		{"an unknown input", `inputs.scor > 5`, `1:8: inputs has no field "scor"; did you mean "score"?`},
+		{"an unknown input", `inputs.scor > 5`, `1:8: there is no input "scor"; did you mean "score"?`},
 		{"an unknown function", `lenn(inputs.list)`, `1:1: unknown function "lenn"; did you mean "len"?`},
 		{"a text plus a number", `"x" + 1`, `1:5: + cannot stand between a text and an int; turn the other into a text with string(…)`},
 		{"?? with a comparison", `steps.failed.output?.x ?? 0 > 5`, `1:29: ?? and > cannot be mixed; write (a ?? b) > c, or a ?? (b > c)`},
@@ -231,6 +231,8 @@ func TestErrors(t *testing.T) {
 		{"a number where a list is needed", `len(5)`, `1:5: len needs a list, an object or a text, but 5 is an int`},
 		{"an object in a predicate", `map(inputs.list, {"a": #})`, `1:22: unexpected ":"; where an element is asked for, an object is put in brackets: map(list, ({"a": #}))`},
 		{"a field twice", `{a: 1, a: 2}`, `1:8: the field "a" stands here twice`},
+		{"division by zero", `inputs.score / 0`, `1:14: division by zero`},
+		{"remainder by zero", `7 % 0`, `1:3: division by zero`},
 		{"a field of a text", `inputs.name.first`, `1:13: inputs.name is a text, so it has no field "first"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -246,8 +248,9 @@ func TestErrorsOfEvaluation(t *testing.T) {
 	for _, c := range []struct{ name, src, want string }{
 		{"a field of nil", `steps.failed.output.x`, `1:21: steps.failed.output is nil, so it has no field "x"; write ?. instead of the last dot, which gives nil then, and ?? for another value`},
 		{"an element of nil", `steps.failed.output[0]`, `1:1: steps.failed.output is nil, so it has no elements; write ?.[…], which gives nil then, and ?? for another value`},
-		{"division by zero", `7 / 0`, `1:3: division by zero`},
-		{"remainder by zero", `7 % 0`, `1:3: division by zero`},
+		{"remainder by zero", `7 % (inputs.score - 80)`, `1:3: division by zero`},
+		{"a duration that grows too long", `duration("2000000h") + duration("2000000h")`, `1:22: the result is too long for a duration`},
+		{"a duration many times", `duration("2000000h") * 1e9`, `1:22: the result is too long for a duration`},
 		{"division by a zero that is computed", `7.5 / (inputs.score - 80)`, `1:5: division by zero`},
 		{"a text compared with a number", `inputs.loose > 5`, `1:14: > cannot stand between the text "80" and the number 5; turn the text into a number with int(…) or float(…)`},
 		{"nil compared", `steps.look_up.output.x > 5`, `1:24: > cannot stand between nil and the number 5; steps.look_up.output.x is nil: give another value with (… ?? …)`},

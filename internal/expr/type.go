@@ -3,6 +3,7 @@ package expr
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Kind is the broad sort of a value.
@@ -236,13 +237,13 @@ func joinObjects(a, b Type) Type {
 func (t Type) Fits(want Type) string { return t.fits(want, "") }
 
 func (t Type) fits(want Type, path string) string {
-	wrong := func() string {
-		s := "expected " + want.String() + ", got " + t.String()
+	at := func(what string) string {
 		if path != "" {
-			return path + ": " + s
+			return path + ": " + what
 		}
-		return s
+		return what
 	}
+	wrong := func() string { return at("expected " + want.String() + ", got " + t.String()) }
 	switch {
 	case t.kind == KindAny || want.kind == KindAny:
 		return ""
@@ -260,6 +261,8 @@ func (t Type) fits(want Type, path string) string {
 		return "" // times and durations travel as text
 	case t.kind != want.kind:
 		return wrong()
+	case disjoint(t.values, want.values):
+		return at("expected " + listed(want.values) + ", got only ever " + listed(t.values))
 	case t.kind == KindList:
 		return t.Elem().fits(want.Elem(), inside(path, "[]"))
 	case t.kind == KindObject:
@@ -274,6 +277,42 @@ func (t Type) fits(want Type, path string) string {
 		}
 	}
 	return ""
+}
+
+// disjoint tells whether two limits are known that have no value in common.
+func disjoint(a, b []any) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(a, func(v any) bool {
+		return slices.ContainsFunc(b, func(w any) bool { return sameScalar(v, w) })
+	})
+}
+
+// sameScalar compares values of enums. Lists and objects count as the same,
+// because they may be.
+func sameScalar(v, w any) bool {
+	x, isX := asFloat(v)
+	y, isY := asFloat(w)
+	switch {
+	case isX && isY:
+		return x == y
+	case kindOf(v) == KindList, kindOf(v) == KindObject, kindOf(w) == KindList, kindOf(w) == KindObject:
+		return true
+	}
+	return v == w
+}
+
+// listed writes the values of an enum for a message.
+func listed(values []any) string {
+	words := make([]string, 0, len(values))
+	for _, v := range values {
+		words = append(words, literal(v))
+	}
+	if len(words) > 8 {
+		words = append(words[:8], "…")
+	}
+	return strings.Join(words, " or ")
 }
 
 // inside adds a part to the path in a message.

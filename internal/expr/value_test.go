@@ -84,7 +84,7 @@ func TestErrorsOfValuesTellThePathAndThePlace(t *testing.T) {
 		t.Fatal("no error")
 	}
 	want := []string{
-		`[a 1] 1:14: inputs has no field "scor"; did you mean "score"?`,
+		`[a 1] 1:14: there is no input "scor"; did you mean "score"?`,
 		`[b] 2:19: + cannot stand between a text and an int; turn the other into a text with string(…)`,
 		`[c] 1:8: the expression has no end; close it with }}`,
 		`[d] 1:5: unknown name "secrets"; secrets can only be used inside with of an action`,

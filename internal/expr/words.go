@@ -54,6 +54,15 @@ func describe(v any) string {
 	return "a value of an unknown type"
 }
 
+// literal writes a value as it would stand in a text.
+func literal(v any) string {
+	if s, ok := v.(string); ok {
+		return quote(s)
+	}
+	s, _ := textOf(v)
+	return s
+}
+
 // short writes a part of a text for an error message, which must stay readable.
 func short(n ast.Node) string {
 	if n == nil {
