@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -72,7 +73,29 @@ func execute(ctx context.Context, args []string, w *world) int {
 	}
 	w.json = root.JSON
 	w.colour = w.colour && !root.NoColor && !root.JSON
-	return w.fail(chosen.Run(w))
+	out := &output{to: w.out}
+	w.out = out
+	err = chosen.Run(w)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("standard output: %w", out.err)
+	}
+	return w.fail(err)
+}
+
+// output remembers that something could not be written: tables and lines are
+// written without looking.
+type output struct {
+	to  io.Writer
+	err error
+}
+
+// Write writes, and keeps the first error.
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.to.Write(b)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // misuse tells what is wrong with the command line and where to read how it is

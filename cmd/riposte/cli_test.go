@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -260,6 +261,22 @@ func TestSecretsComeByPromptFileOrEnvironmentOnly(t *testing.T) {
 		got := command(t, env, "s3cret\n", args...)
 		if got.code != 0 || !bytes.Contains(sent, []byte(`"token":"s3cret"`)) || !bytes.Contains(sent, []byte(`"port":443`)) {
 			t.Errorf("%v: %+v sent %s", args, got, sent)
+		}
+	}
+}
+
+// full is a disk that takes nothing.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestDataThatCannotBeWrittenIsAFailure(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"config", "show"}, {"config", "show", "--json"}, {"version"}} {
+		var talk bytes.Buffer
+		w := &world{in: strings.NewReader(""), out: full{}, err: &talk, getenv: func(string) string { return "" }}
+		if code := execute(t.Context(), args, w); code != exitFailed || !strings.Contains(talk.String(), "no space left") {
+			t.Errorf("%v: exit %d, %q", args, code, talk.String())
 		}
 	}
 }

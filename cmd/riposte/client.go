@@ -116,7 +116,7 @@ func (s *server) do(r request, out any) (http.Header, error) {
 		return res.Header, nil
 	}
 	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
-		return nil, fmt.Errorf("%s %s: the answer is not what a Riposte server gives: %w", r.method, s.base+r.path, err)
+		return nil, fmt.Errorf("%s %s: the answer is not what a Riposte server gives: %w; is RIPOSTE_URL right?", r.method, s.base+r.path, err)
 	}
 	return res.Header, nil
 }

@@ -44,7 +44,7 @@ func (c *connections) Connection(tenant, name string) (*connector.Connection, er
 			return x, nil
 		}
 	}
-	return nil, fmt.Errorf("connection %s: %w", name, fault.NotFound)
+	return nil, fmt.Errorf("there is no connection %s: %w", name, fault.NotFound)
 }
 
 // List gives all of a tenant, sorted by name. The list is never changed.

@@ -58,7 +58,7 @@ func (e *Engine) Retry(ctx context.Context, id run.ID, by string) (run.ID, error
 	case err != nil:
 		return 0, err
 	case !ok:
-		return 0, fmt.Errorf("retry run %s: %w", id, fault.NotFound)
+		return 0, fmt.Errorf("retry run %s: it is not there: %w", id, fault.NotFound)
 	case !sum.Status.Final():
 		return 0, fmt.Errorf("retry run %s: it is under way: %w", id, fault.Conflict)
 	case sum.Status == run.Succeeded:

@@ -59,7 +59,7 @@ func (e *Engine) Get(ctx context.Context, id run.ID) (*View, error) {
 	case err != nil:
 		return nil, fmt.Errorf("show run %s: %w", id, err)
 	case !ok:
-		return nil, fmt.Errorf("run %s: %w", id, fault.NotFound)
+		return nil, fmt.Errorf("there is no run %s: %w", id, fault.NotFound)
 	}
 	p, events, err := e.history(ctx, sum.Last)
 	if err != nil {
@@ -154,7 +154,7 @@ func (e *Engine) History(ctx context.Context, id run.ID) ([]run.Event, error) {
 	case err != nil:
 		return nil, err
 	case !ok:
-		return nil, fmt.Errorf("run %s: %w", id, fault.NotFound)
+		return nil, fmt.Errorf("there is no run %s: %w", id, fault.NotFound)
 	}
 	_, events, err := e.history(ctx, sum.Last)
 	return events, err
@@ -221,7 +221,7 @@ func (e *Engine) Watch(ctx context.Context, id run.ID, after int64, f func(Updat
 	case err != nil:
 		return fmt.Errorf("watch run %s: %w", id, err)
 	case !ok:
-		return fmt.Errorf("watch run %s: %w", id, fault.NotFound)
+		return fmt.Errorf("watch run %s: it is not there: %w", id, fault.NotFound)
 	}
 	w.tell(sum.Last)
 	v := &viewer{e: e, after: after, f: f}

@@ -123,7 +123,7 @@ func (e *Engine) absent(ctx context.Context, id run.ID) error {
 	case err != nil:
 		return err
 	case !ok:
-		return fmt.Errorf("run %s: %w", id, fault.NotFound)
+		return fmt.Errorf("there is no run %s: %w", id, fault.NotFound)
 	case !s.Ended.IsZero():
 		return fmt.Errorf("run %s has ended: %w", id, fault.Conflict)
 	}

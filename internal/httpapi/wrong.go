@@ -148,6 +148,7 @@ var phrases = []struct {
 	to   string
 }{
 	{regexp.MustCompile(`^expected value to be one of "(.*)"$`), "expected one of $1"},
+	{regexp.MustCompile(`^expected string to be RFC 3339 date-time$`), "expected a time such as 2026-11-24T08:00:00Z"},
 	{regexp.MustCompile(`^expected string to be (.*)$`), "expected $1"},
 	{regexp.MustCompile(`^(?:invalid|expected) integer$`), "expected a whole number"},
 	{regexp.MustCompile(`^(?:invalid|expected) boolean$`), "expected true or false"},
