@@ -273,6 +273,7 @@ func (s *State) assign(a *activation, set []playbook.Assignment) *outcome {
 	for i, as := range set {
 		s.vars[as.Name] = values[i]
 	}
+	a.res.assigned = values
 	return nil
 }
 

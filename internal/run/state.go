@@ -165,6 +165,7 @@ type result struct {
 	Handled    bool           `json:"handled,omitempty"`
 	Taken      string         `json:"taken,omitempty"` // the branch of an if (then, else) or the case of a switch
 	inputs     map[string]any // frozen, while the activation is remembered
+	assigned   []any          // of a set, in the order written
 }
 
 var (

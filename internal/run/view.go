@@ -113,9 +113,21 @@ func (c Change) View() (v StepView, ok bool) {
 func view(n *playbook.Node, path string, r *result) StepView {
 	return StepView{
 		Path: path, Step: playbook.Label(n), Verb: n.Verb.String(), Line: n.Line, Status: r.Status, Action: r.Action,
-		Connection: r.Connection, Inputs: encode(r.inputs), Output: encode(r.Output), Error: r.Err, Handled: r.Handled, Taken: r.Taken,
+		Connection: r.Connection, Inputs: encode(inputsOf(n, r)), Output: encode(r.Output), Error: r.Err, Handled: r.Handled, Taken: r.Taken,
 		Attempts: r.Attempts, Started: r.Started, Ended: r.Ended, Answer: encode(r.Answer), By: r.By, Child: r.Child,
 	}
+}
+
+// inputsOf is what went into a step: of a set, what its variables became.
+func inputsOf(n *playbook.Node, r *result) map[string]any {
+	if r.assigned == nil {
+		return r.inputs
+	}
+	m := make(map[string]any, len(n.Set))
+	for i, as := range n.Set {
+		m[as.Name] = r.assigned[i]
+	}
+	return m
 }
 
 // encode writes a value for people; what cannot be written is left out.
