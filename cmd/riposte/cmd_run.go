@@ -52,7 +52,10 @@ func (c *runListCmd) Run(w *world) error {
 }
 
 func versioned(r httpapi.Run) string {
-	if r.Version == 0 {
+	switch {
+	case r.Undoes != "":
+		return "undo of " + r.Undoes
+	case r.Version == 0:
 		return r.Playbook + " (draft)"
 	}
 	return fmt.Sprintf("%s v%d", r.Playbook, r.Version)

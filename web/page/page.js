@@ -181,16 +181,19 @@ function buttons(a, say) {
 
 async function approval(id) {
   const a = await call("GET", "/approvals/" + id);
-  draw("approval", a, () => [head("Approval", a.id), card(a)]);
+  draw("approval", a, () => [head("Approval", a.state === "closed" ? status("closed", a.result) : a.id), card(a)]);
   return 5000;
 }
+
+// named says what a run is of: an undo has no version.
+function named(r) { return r.undoes ? "Undo of " + r.undoes : r.playbook + (r.version ? " v" + r.version : " (draft)"); }
 
 async function runs() {
   const list = await call("GET", "/runs?limit=100");
   draw("runs", list, () => [
     head("Runs", "The newest first."),
     rows(list.items, "No playbook has run yet. Publish one: riposte playbook publish FILE", (r) => el("a", { class: "row", href: "/runs/" + r.id },
-      status(r.status, r.paused ? "paused" : r.waiting), el("span", { class: "main" }, r.playbook + (r.version ? " v" + r.version : " (draft)")), age(r.started),
+      status(r.status, r.paused ? "paused" : r.waiting), el("span", { class: "main" }, named(r)), age(r.started),
       el("span", { class: "more" }, [r.id, r.by && "by " + r.by, r.case, r.error && r.error.code + ": " + r.error.message].filter(Boolean).join(" · ")))),
   ]);
   return 2000;
@@ -199,7 +202,7 @@ async function runs() {
 async function run(id) {
   const r = await call("GET", "/runs/" + id);
   draw("run", r, () => [
-    head(r.playbook + (r.version ? " v" + r.version : " (draft)"), r.id),
+    head(named(r), r.id),
     facts([
       ["Status", status(r.status, r.paused ? "paused" : r.waiting)], ["Error", r.error && (r.error.step ? r.error.step + ": " : "") + r.error.code + ": " + r.error.message],
       ["Started", stamp(r.started) + (r.by ? " by " + r.by : "")], ["Ended", stamp(r.ended)], ["Case", link("/cases/", r.case)], ["Alert", r.alert],
