@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -270,4 +271,25 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestWhatCannotBeShownIsNotKeptAsItCame(t *testing.T) {
+	t.Parallel()
+	m := shipped(t, "generic-json")
+	for _, at := range []string{`1e300`, `"-1e300"`, `"0000-01-01T00:00:00Z"`, `99999999999999999999999`, `-9e15`} {
+		a, _, err := m.Read("any", []byte(`{"id": 1, "title": "T", "timestamp": `+at+`}`), now)
+		if err == nil {
+			if _, err := json.Marshal(a); err != nil {
+				t.Errorf("time %s is read as %v and cannot be written: %v", at, a.Time, err)
+			}
+		}
+	}
+	raw := []byte("{\"id\": 1, \"title\": \"caf\xe9\"}")
+	a, _, err := m.Read("any", raw, now)
+	if err != nil || !utf8.Valid(a.Raw) {
+		t.Errorf("the event is kept as %q, %v", a.Raw, err)
+	}
+	if kept := alert.Keep("any", raw, fault.Invalid, now); !utf8.Valid(kept.Raw) {
+		t.Errorf("the event that could not be read is kept as %q", kept.Raw)
+	}
 }

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"riposte/internal/expr"
 	"riposte/internal/fault"
@@ -55,13 +57,22 @@ func (m *Mapping) Read(source string, raw []byte, now time.Time) (a Alert, ok bo
 		}
 	}
 	a = Alert{
-		Source: source, Status: New, Received: now, FirstSeen: now, LastSeen: now, Count: 1, Raw: json.RawMessage(raw),
+		Source: source, Status: New, Received: now, FirstSeen: now, LastSeen: now, Count: 1, Raw: text(raw),
 		Mapping: m.ID, MappingNo: m.Version,
 	}
 	if err := m.fill(&a, e); err != nil {
 		return a, false, err
 	}
 	return a, true, nil
+}
+
+// text is an event as it is kept: what is no UTF-8 in it is marked, for
+// databases and clients refuse it.
+func text(raw []byte) json.RawMessage {
+	if utf8.Valid(raw) {
+		return raw
+	}
+	return bytes.ToValidUTF8(raw, []byte("\ufffd"))
 }
 
 func decodeEvent(raw []byte) (any, error) {
@@ -259,8 +270,17 @@ var timeForms = []string{
 }
 
 // Time reads a time: a time, a text in a usual form (without a zone it is
-// UTC), or seconds, milliseconds or microseconds since 1970.
+// UTC), or seconds, milliseconds or microseconds since 1970. One that RFC 3339
+// cannot write is an error: it could be stored, and never be shown.
 func Time(v any) (time.Time, error) {
+	t, err := readTime(v)
+	if y := t.Year(); err == nil && (y < 1 || y > 9999) {
+		return time.Time{}, fmt.Errorf("time %v is out of range; expected a year from 1 to 9999", v)
+	}
+	return t, err
+}
+
+func readTime(v any) (time.Time, error) {
 	switch v := v.(type) {
 	case time.Time:
 		return v.UTC(), nil
@@ -283,11 +303,14 @@ func Time(v any) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("time is %s; expected a text or a number", expr.Describe(v))
 }
 
+// farthest is a number of seconds well after the year 9999.
+const farthest = 1e12
+
 // epoch reads a number since 1970 in the unit that puts it nearest to our days.
 func epoch(f float64) time.Time {
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0):
-		return time.Time{}
+		f = farthest
 	case math.Abs(f) >= 1e17:
 		f /= 1e9
 	case math.Abs(f) >= 1e14:
@@ -295,6 +318,7 @@ func epoch(f float64) time.Time {
 	case math.Abs(f) >= 1e11:
 		f /= 1e3
 	}
+	f = max(min(f, farthest), -farthest) // beyond, a whole number would run over
 	whole, part := math.Modf(f)
 	return time.Unix(int64(whole), int64(part*1e6)*1000).UTC()
 }
@@ -325,7 +349,7 @@ func cut(s string, n int) string {
 // shown with its error, never dropped.
 func Keep(source string, raw []byte, why error, now time.Time) Alert {
 	sum := sha256.Sum256(raw)
-	stored := json.RawMessage(raw)
+	stored := text(raw)
 	if !json.Valid(raw) || len(raw) > MaxEventBytes {
 		text := strings.ToValidUTF8(string(raw[:min(len(raw), MaxEventBytes)]), "\ufffd")
 		stored, _ = json.Marshal(text) // a text always marshals

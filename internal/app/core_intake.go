@@ -8,12 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"riposte/content"
 	"riposte/internal/alert"
 	"riposte/internal/fault"
 	"riposte/internal/ingest"
 	"riposte/internal/store"
+	"riposte/playbook"
 )
 
 // openSources reads the mappings that the configured sources name.
@@ -92,33 +94,33 @@ type intake core
 // starts included.
 func (k *intake) Take(ctx context.Context, b ingest.Batch) ([]ingest.Taken, error) {
 	c := (*core)(k)
-	var taken []ingest.Taken
+	at := c.now().UTC()
+	ready, objects, err := c.ready(b, at)
+	if err != nil {
+		return nil, err
+	}
+	taken := make([]ingest.Taken, len(ready))
 	var begin []func()
-	err := c.db.Write(ctx, func(tx *store.Tx) error {
-		taken, begin = make([]ingest.Taken, len(b.Alerts)), nil // the job may be done twice
-		for i := range b.Alerts {
-			a := b.Alerts[i]
-			fresh, err := store.InsertAlert(tx, &a)
+	err = c.db.Write(ctx, func(tx *store.Tx) (err error) {
+		begin = nil // the job may be done twice
+		if err := store.InsertAlerts(tx, ready); err != nil {
+			return err
+		}
+		for i := range ready {
+			n := &ready[i]
+			taken[i] = ingest.Taken{ID: n.ID, Duplicate: !n.Fresh}
+			switch {
+			case !n.Fresh:
+				err = tellCasesOfRepeated(tx, n.Alert, at)
+			case objects[i] != nil:
+				begin, err = c.alertCame(tx, n.Alert, objects[i], begin)
+			}
 			if err != nil {
 				return err
 			}
-			taken[i] = ingest.Taken{ID: a.ID, Duplicate: !fresh}
-			if !fresh {
-				if err := tellCasesOfRepeated(tx, &a, c.now().UTC()); err != nil {
-					return err
-				}
-			}
-			if !fresh || a.Error != "" {
-				continue
-			}
-			began, err := c.alertCame(tx, &a)
-			if err != nil {
-				return err
-			}
-			begin = append(begin, began...)
 		}
 		if b.Cursor != nil {
-			return store.SaveCursor(tx, "", b.Source, b.Cursor, c.now().UTC())
+			return store.SaveCursor(tx, "", b.Source, b.Cursor, at)
 		}
 		return nil
 	})
@@ -129,4 +131,27 @@ func (k *intake) Take(ctx context.Context, b ingest.Batch) ([]ingest.Taken, erro
 		f()
 	}
 	return taken, nil
+}
+
+// ready prepares a batch before the writer has it: the rows to store, and the
+// objects that triggers look at, nil where none would. An alert that can never
+// be stored is kept as an event that could not be read: it must not hold up the
+// others of its batch, nor its source for ever.
+func (c *core) ready(b ingest.Batch, at time.Time) (ready []store.NewAlert, objects []map[string]any, err error) {
+	ready, objects = make([]store.NewAlert, len(b.Alerts)), make([]map[string]any, len(b.Alerts))
+	for i := range b.Alerts {
+		a := b.Alerts[i]
+		n, err := store.ReadyAlert(&a)
+		if err != nil {
+			a = alert.Keep(b.Source, a.Raw, err, at)
+			n, err = store.ReadyAlert(&a)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if ready[i] = n; a.Error == "" && c.plans.listens(a.Tenant, playbook.OnAlert) {
+			objects[i] = a.Object()
+		}
+	}
+	return ready, objects, nil
 }

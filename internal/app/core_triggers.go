@@ -119,14 +119,14 @@ func (c *core) startOne(tx *store.Tx, p *playbook.Plan, t *playbook.Trigger, o r
 	return begin, err
 }
 
-// alertCame starts what a new alert starts.
-func (c *core) alertCame(tx *store.Tx, a *alert.Alert) ([]func(), error) {
-	if len(c.plans.All(a.Tenant)) == 0 {
-		return nil, nil
-	}
-	return c.fire(tx, happening{
-		tenant: a.Tenant, kind: playbook.OnAlert, event: "new", now: a.Object(), key: fmt.Sprintf("alert:%d:new", a.ID), alert: a, severity: a.Severity,
+// alertCame adds to begin what a new alert starts. The object is that of the
+// alert, made before it had its ID.
+func (c *core) alertCame(tx *store.Tx, a *alert.Alert, object map[string]any, begin []func()) ([]func(), error) {
+	object["id"] = a.ID.String()
+	began, err := c.fire(tx, happening{
+		tenant: a.Tenant, kind: playbook.OnAlert, event: "new", now: object, key: fmt.Sprintf("alert:%d:new", a.ID), alert: a, severity: a.Severity,
 	})
+	return append(begin, began...), err
 }
 
 // caseEvents are what entries of a timeline mean to triggers.

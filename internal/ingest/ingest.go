@@ -55,8 +55,12 @@ type read struct {
 	err   error
 }
 
+// byteOrderMark begins files and bodies of some senders; it is no part of JSON.
+const byteOrderMark = "\xef\xbb\xbf"
+
 // readEvent reads one event; what cannot be read is kept with its error.
 func (s Source) readEvent(raw []byte, now time.Time) read {
+	raw = bytes.TrimPrefix(raw, []byte(byteOrderMark))
 	a, is, err := s.Mapping.Read(s.Name, raw, now)
 	if err != nil {
 		return read{alert: alert.Keep(s.Name, raw, err, now), is: true, err: err}
@@ -64,18 +68,21 @@ func (s Source) readEvent(raw []byte, now time.Time) read {
 	return read{alert: a, is: is}
 }
 
+// event is one event of a body, and the line that it stands in where each has
+// its own.
+type event struct {
+	raw  []byte
+	line int
+}
+
 // lines splits a text into its lines that are not blank.
-func lines(body []byte) [][]byte {
-	var out [][]byte
-	for len(body) > 0 {
-		line := body
-		if i := bytes.IndexByte(body, '\n'); i >= 0 {
-			line, body = body[:i], body[i+1:]
-		} else {
-			body = nil
-		}
+func lines(body []byte) []event {
+	var out []event
+	for n := 1; len(body) > 0; n++ {
+		line, rest, _ := bytes.Cut(body, []byte{'\n'})
+		body = rest
 		if line = bytes.TrimSpace(line); len(line) > 0 {
-			out = append(out, line)
+			out = append(out, event{line, n})
 		}
 	}
 	return out

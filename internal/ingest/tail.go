@@ -36,7 +36,18 @@ type Tail struct {
 	reader *bufio.Reader
 	cursor cursor
 	upNext string // the file to open next, "" for Path
+	idle   int    // looks without anything new at a file that was renamed
 }
+
+const (
+	// maxChunkBytes is how much goes into one transaction, so that a backlog of
+	// large events is not held in memory.
+	maxChunkBytes = 8 << 20
+	// lingerLooks is how many looks in a row must find nothing new in a file that
+	// was renamed before it is left: its writer goes on writing into it until it is
+	// told of the rotation.
+	lingerLooks = 8
+)
 
 // cursor is a place in a file that may be renamed meanwhile.
 type cursor struct {
@@ -104,6 +115,9 @@ func (t *Tail) look(ctx context.Context) (more bool, err error) {
 		}
 	}
 	n, err := t.take(ctx)
+	if n > 0 {
+		t.idle = 0
+	}
 	if err != nil || n > 0 {
 		return n > 0, err
 	}
@@ -245,7 +259,7 @@ func (t *Tail) take(ctx context.Context) (int, error) {
 	batch := Batch{Source: t.Source.Name}
 	offset, n := t.cursor.Offset, 0
 	now := t.Now().UTC().Truncate(time.Microsecond)
-	for n < maxChunk {
+	for n < maxChunk && offset-t.cursor.Offset < maxChunkBytes {
 		line, size, err := t.line()
 		if err != nil {
 			return 0, t.back(err)
@@ -330,10 +344,13 @@ func (t *Tail) rotated() (more bool, err error) {
 		return false, err
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && (uint64(st.Dev) != dev || st.Ino != ino) {
+		t.upNext = t.successor()
+		if t.idle++; t.idle < lingerLooks && t.upNext == "" {
+			return false, nil
+		}
 		return t.next()
 	}
 	t.upNext = ""
-
 	return false, nil
 }
 
@@ -341,8 +358,8 @@ func (t *Tail) rotated() (more bool, err error) {
 // will write it any more, so it is taken as it is.
 func (t *Tail) next() (more bool, err error) {
 	rest, err := io.ReadAll(io.LimitReader(t.reader, alert.MaxEventBytes+1))
-	if err != nil {
-		return false, t.back(err)
+	if err != nil || bytes.IndexByte(rest, '\n') >= 0 {
+		return true, t.back(err) // it has grown since the last look
 	}
 	if rest = bytes.TrimSpace(rest); len(rest) > 0 {
 		r := t.Source.readEvent(rest, t.Now().UTC().Truncate(time.Microsecond))
@@ -352,8 +369,7 @@ func (t *Tail) next() (more bool, err error) {
 			}
 		}
 	}
-	t.upNext = t.successor()
 	t.file.Close()
-	t.file, t.cursor = nil, cursor{}
+	t.file, t.cursor, t.idle = nil, cursor{}, 0
 	return true, nil
 }

@@ -93,8 +93,13 @@ alert:
 // follow starts a tail and returns what stops it and waits for it.
 func follow(t *testing.T, path string, s *store, cursor []byte) (stop func()) {
 	t.Helper()
+	return followEvery(t, path, s, cursor, time.Millisecond)
+}
+
+func followEvery(t *testing.T, path string, s *store, cursor []byte, every time.Duration) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	tail := &ingest.Tail{Path: path, Source: ingest.Source{Name: "file", Mapping: plainMapping(t)}, Sink: s, Cursor: cursor, Every: time.Millisecond}
+	tail := &ingest.Tail{Path: path, Source: ingest.Source{Name: "file", Mapping: plainMapping(t)}, Sink: s, Cursor: cursor, Every: every}
 	done := make(chan error, 1)
 	go func() { done <- tail.Run(ctx) }()
 	return func() {
@@ -210,4 +215,21 @@ func TestALineThatCannotBeReadIsKept(t *testing.T) {
 	write(t, path, "not json\n"+event("a")+`{"skip": true, "n": 1}`+"\n"+event("b"))
 	defer follow(t, path, s, nil)()
 	s.until(t, "Event that could not be read a b")
+}
+
+// A daemon goes on writing into a renamed file until it is told of the rotation.
+func TestARenamedFileIsFollowedWhileItStillGrows(t *testing.T) {
+	t.Parallel()
+	path, s := filepath.Join(t.TempDir(), "eve.json"), newStore()
+	write(t, path, event("a"))
+	const every = 100 * time.Millisecond
+	defer followEvery(t, path, s, nil, every)()
+	s.until(t, "a")
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, event("c"))
+	<-time.After(2 * every) // the rotation has been seen
+	write(t, path+".1", event("b"))
+	s.until(t, "a b c")
 }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,7 +46,8 @@ type Answer struct {
 
 // Unread is one event that could not be read.
 type Unread struct {
-	Event int    `json:"event"` // counted from 1
+	Event int    `json:"event"`          // counted from 1
+	Line  int    `json:"line,omitempty"` // of the body, where each event has its own
 	Error string `json:"error"`
 }
 
@@ -53,7 +55,7 @@ type Unread struct {
 func (h *Webhook) Serve(w http.ResponseWriter, r *http.Request, s Source) {
 	body, err := readBody(w, r)
 	if err == nil {
-		var events [][]byte
+		var events []event
 		var single bool
 		if events, single, err = split(body, r.Header.Get("Content-Type")); err == nil {
 			var a Answer
@@ -72,46 +74,63 @@ func (h *Webhook) Serve(w http.ResponseWriter, r *http.Request, s Source) {
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.Header.Get("Content-Encoding") != "" {
-		return nil, fmt.Errorf("content encoding %q is not understood; expected none: %w", r.Header.Get("Content-Encoding"), fault.Invalid)
+	body, err := plainBody(http.MaxBytesReader(w, r.Body, MaxBody), r.Header.Get("Content-Encoding"))
+	if err != nil {
+		return nil, err
 	}
 	buf := bodies.Get().(*bytes.Buffer)
 	buf.Reset()
 	defer bodies.Put(buf)
-	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBody))
+	n, err := buf.ReadFrom(io.LimitReader(body, MaxBody+1))
 	var large *http.MaxBytesError
 	switch {
-	case errors.As(err, &large):
+	case errors.As(err, &large), n > MaxBody:
 		return nil, fmt.Errorf("the body is larger than %d MiB; send less at a time: %w", MaxBody>>20, fault.Invalid)
-	case err != nil && !errors.Is(err, io.EOF):
+	case err != nil:
 		return nil, fmt.Errorf("read the body: %v: %w", err, fault.Invalid)
 	}
 	return bytes.Clone(buf.Bytes()), nil // alerts keep parts of it
 }
 
+// plainBody is a body without its compression. What comes out of it is limited
+// as what goes in.
+func plainBody(body io.Reader, encoding string) (io.Reader, error) {
+	switch encoding {
+	case "", "identity":
+		return body, nil
+	case "gzip", "x-gzip":
+		z, err := gzip.NewReader(body)
+		if err != nil {
+			return nil, fmt.Errorf("the body is said to be gzip, and is not: %v: %w", err, fault.Invalid)
+		}
+		return z, nil
+	}
+	return nil, fmt.Errorf("content encoding %q is not understood; expected gzip or none: %w", encoding, fault.Invalid)
+}
+
 // split finds the events of a body.
-func split(body []byte, contentType string) (events [][]byte, single bool, err error) {
-	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
-	if len(body) == 0 {
+func split(body []byte, contentType string) (events []event, single bool, err error) {
+	whole := bytes.TrimPrefix(body, []byte(byteOrderMark))
+	if body = bytes.TrimSpace(whole); len(body) == 0 {
 		return nil, false, fmt.Errorf("the body is empty; expected a JSON object, an array of them, or one a line: %w", fault.Invalid)
 	}
 	kind, _, _ := mime.ParseMediaType(contentType)
 	switch {
 	case kind == "application/x-ndjson" || kind == "application/ndjson" || kind == "application/jsonl":
-		return lines(body), false, nil
+		return lines(whole), false, nil
 	case body[0] == '[':
 		var list []json.RawMessage
 		if err := json.Unmarshal(body, &list); err != nil {
 			return nil, false, fmt.Errorf("the body is not JSON: %v: %w", err, fault.Invalid)
 		}
 		for _, e := range list {
-			events = append(events, e)
+			events = append(events, event{raw: e})
 		}
 		return events, false, nil
 	case json.Valid(body):
-		return [][]byte{body}, true, nil
+		return []event{{raw: body}}, true, nil
 	}
-	if all := lines(body); len(all) > 1 && json.Valid(all[0]) { // NDJSON sent as something else
+	if all := lines(whole); len(all) > 1 && json.Valid(all[0].raw) { // NDJSON sent as something else
 		return all, false, nil
 	}
 	var any any
@@ -119,7 +138,7 @@ func split(body []byte, contentType string) (events [][]byte, single bool, err e
 }
 
 // take reads events and hands them over in chunks, each in one transaction.
-func (h *Webhook) take(ctx context.Context, s Source, events [][]byte, single bool) (Answer, error) {
+func (h *Webhook) take(ctx context.Context, s Source, events []event, single bool) (Answer, error) {
 	var a Answer
 	now := time.Now
 	if h.Now != nil {
@@ -135,7 +154,7 @@ func (h *Webhook) take(ctx context.Context, s Source, events [][]byte, single bo
 			case r.err != nil:
 				a.Unread++
 				if len(a.Errors) < maxTold {
-					a.Errors = append(a.Errors, Unread{Event: at + i + 1, Error: r.alert.Error})
+					a.Errors = append(a.Errors, Unread{Event: at + i + 1, Line: chunk[i].line, Error: r.alert.Error})
 				}
 			case !r.is:
 				a.Skipped++
@@ -149,6 +168,9 @@ func (h *Webhook) take(ctx context.Context, s Source, events [][]byte, single bo
 		}
 		taken, err := h.Sink.Take(ctx, batch)
 		if err != nil {
+			if at > 0 {
+				err = fmt.Errorf("the first %d events are stored, the others are not; send all again, those come in once: %w", at, err)
+			}
 			return a, fmt.Errorf("store alerts of %s: %w", s.Name, err)
 		}
 		a.count(batch.Alerts, taken)
@@ -171,12 +193,12 @@ func (a *Answer) count(alerts []alert.Alert, taken []Taken) {
 }
 
 // readAll reads events, many of them on all processors.
-func (s Source) readAll(events [][]byte, now time.Time) []read {
+func (s Source) readAll(events []event, now time.Time) []read {
 	out := make([]read, len(events))
 	workers := min(runtime.GOMAXPROCS(0), len(events)/64)
 	if workers < 2 {
 		for i, e := range events {
-			out[i] = s.readEvent(e, now)
+			out[i] = s.readEvent(e.raw, now)
 		}
 		return out
 	}
@@ -185,7 +207,7 @@ func (s Source) readAll(events [][]byte, now time.Time) []read {
 	for from := 0; from < len(events); from += share {
 		wg.Go(func() {
 			for i := from; i < min(from+share, len(events)); i++ {
-				out[i] = s.readEvent(events[i], now)
+				out[i] = s.readEvent(events[i].raw, now)
 			}
 		})
 	}

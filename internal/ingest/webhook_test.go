@@ -1,8 +1,11 @@
 package ingest_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -110,5 +113,62 @@ func TestAFullStoreIsNoAcceptance(t *testing.T) {
 	s.refuse = 1
 	if _, _, err := post(t, s, event("a"), "application/json"); !errors.Is(err, fault.Transient) {
 		t.Fatalf("got %v, want fault.Transient", err)
+	}
+}
+
+func TestALineThatIsBrokenIsNamedAndTheOthersComeIn(t *testing.T) {
+	t.Parallel()
+	body := "\xef\xbb\xbf" + event("a") + "\r\n\n" + `{"n": "b"` + "\r\n" + "\xef\xbb\xbf" + event("c")
+	for _, kind := range []string{"application/x-ndjson", "application/json"} {
+		_, got, err := post(t, newStore(), body, kind)
+		if err != nil || got.Accepted != 2 || len(got.Errors) != 1 {
+			t.Fatalf("%s: %+v, %v", kind, got, err)
+		}
+		if e := got.Errors[0]; e.Event != 2 || e.Line != 4 {
+			t.Errorf("%s: the broken line is event %d in line %d, want 2 in 4", kind, e.Event, e.Line)
+		}
+	}
+}
+
+func TestACompressedBodyIsReadWithinTheLimit(t *testing.T) {
+	t.Parallel()
+	send := func(body []byte) (ingest.Answer, error) {
+		var failure error
+		h := &ingest.Webhook{Sink: newStore(), Problem: func(_ http.ResponseWriter, _ *http.Request, err error) { failure = err }}
+		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+		r.Header.Set("Content-Encoding", "gzip")
+		w := httptest.NewRecorder()
+		h.Serve(w, r, ingest.Source{Name: "hook", Mapping: plainMapping(t)})
+		var a ingest.Answer
+		if failure == nil {
+			failure = json.Unmarshal(w.Body.Bytes(), &a)
+		}
+		return a, failure
+	}
+	packed := func(body string) []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		if _, err := io.WriteString(z, body); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	if a, err := send(packed(event("a") + event("b"))); err != nil || a.Accepted != 2 {
+		t.Errorf("%+v, %v", a, err)
+	}
+	for name, c := range map[string]struct {
+		body []byte
+		want string
+	}{
+		"not compressed": {[]byte(event("a")), "said to be gzip, and is not"},
+		"cut off":        {packed(event("a"))[:20], "read the body"},
+		"a bomb":         {packed(strings.Repeat(" ", ingest.MaxBody+1)), "larger than 32 MiB"},
+	} {
+		if _, err := send(c.body); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
 	}
 }

@@ -87,6 +87,41 @@ func TestTheSameEventTwiceIsOneAlert(t *testing.T) {
 	})
 }
 
+func TestABatchCountsWhatItHoldsTwiceAndWhatWasThere(t *testing.T) {
+	suite(t, func(t *testing.T, d *DB) {
+		there := exampleAlert(3)
+		write(t, d, func(tx *Tx) error { _, err := InsertAlert(tx, there); return err })
+		var all []NewAlert
+		for i := range 80 {
+			n, err := ReadyAlert(exampleAlert(i % 75))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, n)
+		}
+		write(t, d, func(tx *Tx) error { return InsertAlerts(tx, all) })
+		for i, n := range all {
+			first := &all[i%75]
+			switch {
+			case i%75 == 3 && (n.Fresh || n.ID != there.ID):
+				t.Errorf("alert %d: fresh %v with ID %s; it was there as %s", i, n.Fresh, n.ID, there.ID)
+			case i%75 != 3 && n.Fresh != (i < 75), n.ID != first.ID:
+				t.Errorf("alert %d: fresh %v with ID %s, the first of its key has %s", i, n.Fresh, n.ID, first.ID)
+			}
+		}
+		if all[3].Count != 2 || all[78].Count != 3 || all[79].Count != 2 {
+			t.Errorf("counts are %d, %d and %d", all[3].Count, all[78].Count, all[79].Count)
+		}
+		read(t, d, func(q *Reader) error {
+			p, err := ListAlerts(q, "", AlertFilter{Observable: "ip:203.0.113.9"}, Slice{Limit: 100})
+			if len(p.Items) != 75 {
+				t.Errorf("%d alerts are found by what all have", len(p.Items))
+			}
+			return err
+		})
+	})
+}
+
 func TestListsOfAlertsFilterAndPage(t *testing.T) {
 	suite(t, func(t *testing.T, d *DB) {
 		const n = 120
