@@ -37,6 +37,8 @@ type cli struct {
 	Connection connectionCmd `cmd:"" group:"server" help:"Configured instances of connectors."`
 	Switch     switchCmd     `cmd:"" group:"server" help:"What is switched off."`
 	People     peopleCmd     `cmd:"" group:"server" help:"Who may come in."`
+	Override   overrideCmd   `cmd:"" group:"server" help:"Protections that are set aside, once."`
+	Audit      auditCmd      `cmd:"" group:"server" help:"Who did what, in a chain that shows when it was touched."`
 	Token      tokenCmd      `cmd:"" group:"server" help:"API tokens."`
 
 	Config  configCmd  `cmd:"" help:"Check the configuration, show it, make a password's hash."`

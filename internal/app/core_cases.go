@@ -145,11 +145,14 @@ func (c *core) openFor(ctx context.Context, tenant string, runID run.ID, alertID
 		start := &run.Start{Run: runID, Tenant: tenant, Playbook: view.Playbook, Version: view.Version, By: view.By, CaseID: int64(opened)}
 		past := engine.Happened{Start: start, Run: run.Running, At: view.Started}
 		for _, s := range view.Steps {
-			if s.Status.Final() && s.Status != run.Skipped && s.Action != "" {
+			if s.Status.Final() && (s.Status != run.Skipped || s.Error != nil) && s.Action != "" {
 				past.Steps = append(past.Steps, s)
 			}
 		}
 		if err := tellCase(tx, past); err != nil {
+			return err
+		}
+		if err := tellPastQuestions(tx, start); err != nil {
 			return err
 		}
 		return tellContained(tx, start)

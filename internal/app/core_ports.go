@@ -177,7 +177,24 @@ func (g *gate) Check(ctx context.Context, call engine.Call) (run.CheckResult, fu
 		return d.Result(&q), nil, nil
 	}
 	reserved := *d.Reserved
-	return d.Result(&q), func(tx engine.Tx) error { return store.SaveReservation(tx.(*store.Tx), reserved) }, nil
+	used := d.Overrides
+	if !d.OK() {
+		used = nil // it may still be refused
+	}
+	return d.Result(&q), func(t engine.Tx) error {
+		tx := t.(*store.Tx)
+		return errors.Join(store.SaveReservation(tx, reserved), useUp(tx, used))
+	}, nil
+}
+
+// useUp takes overrides away that a call is about to use.
+func useUp(tx *store.Tx, list []guard.Override) error {
+	for _, o := range list {
+		if err := store.DropOverride(tx, o.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Admit decides just before an attempt.
@@ -195,6 +212,13 @@ func (g *gate) Admit(ctx context.Context, call engine.Call) (bool, run.CheckResu
 		return false, run.CheckResult{}, err
 	}
 	d := g.guard.Admit(q)
+	if d.OK() && len(d.Overrides) > 0 {
+		// Once means once, also when we die during the call.
+		if err := g.db.Write(ctx, func(tx *store.Tx) error { return useUp(tx, d.Overrides) }); err != nil {
+			g.guard.Release(q.Run, q.Act)
+			return false, run.CheckResult{}, err
+		}
+	}
 	return d.OK(), d.Result(&q), nil
 }
 

@@ -123,6 +123,15 @@ func (c *core) restoreGuard(ctx context.Context) error {
 			return err
 		}
 		c.guard.Restore(reserved, now)
+		overrides, err := store.Overrides(q, now)
+		if err != nil {
+			return err
+		}
+		for _, o := range overrides {
+			if err := c.guard.Override(o, now); err != nil {
+				return err
+			}
+		}
 		switches, err := store.Switches(q)
 		if err != nil {
 			return err

@@ -159,6 +159,26 @@ func tellAnswered(tx *store.Tx, q *store.Question, a run.Answer, at time.Time) e
 	return tell(tx, q.Tenant, cases.ID(q.Case), cases.Record{Kind: cases.Answered, What: what, Links: links(q)}, at, by)
 }
 
+// tellPastQuestions tells a case that was opened in the middle of a run what
+// people were asked and answered before.
+func tellPastQuestions(tx *store.Tx, start *run.Start) error {
+	page, err := store.ListQuestions(&tx.Reader, start.Tenant, store.QuestionFilter{Run: start.Run}, store.Slice{Limit: 1000})
+	for i := range page.Items {
+		q := &page.Items[i]
+		if err != nil {
+			return err
+		}
+		q.Case = start.CaseID
+		err = tellAsked(tx, q)
+		for _, a := range q.Answers {
+			if err == nil {
+				err = tellAnswered(tx, q, a.Answer, a.At)
+			}
+		}
+	}
+	return err
+}
+
 func questionRef(n int64) string { return id.Format(questionCode, n) }
 
 func links(q *store.Question) []string { return []string{questionRef(q.ID), q.Run.String()} }

@@ -12,6 +12,7 @@ import (
 // Override sets a protection aside for one action on one target, once. Who may
 // give it is looked at before (auth.ProtectedOverride).
 type Override struct {
+	ID     int64            `json:"id"` // given by the store, so that it is used once across restarts
 	Tenant string           `json:"tenant,omitempty"`
 	Action string           `json:"action"` // connector.action
 	Target connector.Target `json:"target"`

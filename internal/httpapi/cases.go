@@ -18,7 +18,7 @@ type Cases interface {
 	// ChangeCase changes a case that is still at a revision; it returns
 	// ErrStale when it is not any more.
 	ChangeCase(ctx context.Context, who auth.Caller, id, seen int64, c CaseChange) (Case, error)
-	// Timeline lists what happened in a case, in the order in which it was recorded.
+	// Timeline lists what happened in a case, in the order in which it happened.
 	Timeline(ctx context.Context, who auth.Caller, id int64, p Page) (Found[CaseEvent], error)
 	AddNote(ctx context.Context, who auth.Caller, id int64, text string) (CaseEvent, error)
 	AddTask(ctx context.Context, who auth.Caller, id int64, n NewTask) (Task, error)

@@ -72,7 +72,7 @@ func newWorld(t *testing.T) *world {
 func serve(t *testing.T, w *world) *client {
 	t.Helper()
 	s := &Server{
-		Identity: w, Tokens: w, People: w, Alerts: w, Cases: w, Runs: w, Approvals: w, Playbooks: w, Ledger: w, Lists: w, Connections: w, Switches: w, Replays: w,
+		Identity: w, Tokens: w, People: w, Alerts: w, Cases: w, Runs: w, Approvals: w, Playbooks: w, Ledger: w, Lists: w, Connections: w, Switches: w, Overrides: w, Audit: w, Replays: w,
 		Page:    http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, "page") }),
 		Ingest:  http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusAccepted) }),
 		Version: "test", Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now },
@@ -531,6 +531,21 @@ func (w *world) TestConnection(context.Context, auth.Caller, string) (Connection
 }
 
 func (w *world) Switches(context.Context, auth.Caller) ([]Switch, error) { return w.off, nil }
+
+func (w *world) Overrides(context.Context, auth.Caller) ([]Override, error) { return nil, nil }
+
+func (w *world) Override(_ context.Context, who auth.Caller, o Override) (Override, error) {
+	o.By = who.Name
+	return o, nil
+}
+
+func (w *world) AuditLog(context.Context, auth.Caller, AuditFilter, Page) (Found[AuditEntry], error) {
+	return Found[AuditEntry]{Items: []AuditEntry{{Seq: 1, At: w.now, Who: "ana", Act: "switch.off", Outcome: "done"}}}, nil
+}
+
+func (w *world) VerifyAudit(context.Context, auth.Caller, string) (AuditHead, error) {
+	return AuditHead{Entries: 1, Head: "1:00"}, nil
+}
 
 func (w *world) SetSwitch(_ context.Context, who auth.Caller, scope string, off bool, reason string) ([]Switch, error) {
 	w.off = nil

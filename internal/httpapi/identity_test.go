@@ -81,7 +81,7 @@ func TestEveryRouteNeedsAnIdentity(t *testing.T) {
 func TestEveryRouteNeedsItsPermission(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.tokens["rip_nothing"] = auth.Token{Name: "test", Owner: "root", Only: []auth.Permission{auth.AuditRead}}
+	w.tokens["rip_nothing"] = auth.Token{Name: "test", Owner: "root", Only: []auth.Permission{auth.IntelRead}}
 	free := map[string]bool{"get-me": true, "sign-out": true, "list-tokens": true, "create-token": true, "revoke-token": true, "set-switch": true}
 	c := serve(t, w).as("rip_nothing")
 	for path, methods := range theDocument(t).Paths {

@@ -41,6 +41,8 @@ func config(version string) huma.Config {
 		{Name: "lists", Description: "Tables of the installation."},
 		{Name: "connections", Description: "Configured instances of connectors."},
 		{Name: "switches", Description: "What is switched off."},
+		{Name: "overrides", Description: "Protections that a person has set aside, once."},
+		{Name: "audit", Description: "Who did what, in a chain that shows when it was touched."},
 		{Name: "identity", Description: "Who you are."},
 	}
 	return c

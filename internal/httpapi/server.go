@@ -30,6 +30,8 @@ type Server struct {
 	Lists       Lists
 	Connections Connections
 	Switches    Switches
+	Overrides   Overrides
+	Audit       Audit
 	Replays     Replays
 
 	// Ingest takes in alerts below IngestPath. It authenticates sources by
@@ -114,6 +116,8 @@ func (a *api) routes() {
 	a.listRoutes()
 	a.connectionRoutes()
 	a.switchRoutes()
+	a.overrideRoutes()
+	a.auditRoutes()
 }
 
 // nothing answers for paths that no operation has, and for methods that a path

@@ -39,13 +39,28 @@ func exists(q *Reader, tenant string, id cases.ID) error {
 	return nil
 }
 
-// Timeline lists what happened in a case, in the order in which it was recorded.
-func Timeline(q *Reader, tenant string, id cases.ID, s Slice) (Page[cases.Entry], error) {
+// Timeline lists what happened in a case, in the order in which it happened:
+// what was found out later stands where it belongs.
+func Timeline(q *Reader, tenant string, id cases.ID, s Slice) (p Page[cases.Entry], err error) {
 	if err := exists(q, tenant, id); err != nil {
-		return Page[cases.Entry]{}, err
+		return p, err
 	}
-	return after(q, "timeline", "SELECT n, at, kind, body FROM case_timeline WHERE case_id = ?", "n", id, s, scanEntry,
-		func(e cases.Entry) int64 { return int64(e.N) })
+	from, err := s.place("timeline", atBottom)
+	if err != nil {
+		return p, err
+	}
+	size := s.size()
+	p.Items, err = all(q, scanEntry, `SELECT n, at, kind, body FROM case_timeline
+		WHERE case_id = ? AND (at, n) > (?, ?) ORDER BY at, n LIMIT ?`, int64(id), from.sort, from.id, size+1)
+	if err != nil {
+		return p, fmt.Errorf("list timeline of case %s: %w", id, err)
+	}
+	if len(p.Items) > size {
+		p.Items = p.Items[:size]
+		last := p.Items[size-1]
+		p.Next = place{last.At.UnixMicro(), int64(last.N)}.cursor("timeline")
+	}
+	return p, nil
 }
 
 // Tasks lists the tasks of a case, the oldest first.

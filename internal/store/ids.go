@@ -18,6 +18,7 @@ const (
 	Questions    Kind = "question"
 	IndicatorIDs Kind = "indicator"
 	TokenIDs     Kind = "token"
+	OverrideIDs  Kind = "override"
 )
 
 // NextID takes the next identifier of a kind. Identifiers grow; none is given
