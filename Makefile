@@ -18,7 +18,7 @@ LINT := $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
 TESTSUMMARY := $(CACHE)/bin/testsummary
 
 # Debian packages that tests use directly; systems of the lab install their own.
-TEST_PACKAGES := shellcheck jq curl openssl procps
+TEST_PACKAGES := shellcheck jq curl openssl procps python3
 # Systems that `make test` starts for real, and those that only `make test-long` does.
 TEST_LAB := smtp rsyslog sagan crowdsec nginx slapd dovecot firewall
 LONG_LAB := $(TEST_LAB) samba-ad oidc bind clamd yara rt postgres toxiproxy

@@ -46,7 +46,6 @@ var layout = []struct {
 	{"internal/strictyaml", word, "YAML as we want it, with places"},
 	{"internal/observable", word, "values seen"},
 	{"internal/expr", word, "expressions"},
-	{"internal/strictyaml", word, "YAML as we want it written"},
 	{"connector", word, "the contract with products"},
 
 	{"internal/auth", open, "people, roles, permissions, tokens"},
@@ -98,6 +97,17 @@ var closedToPure = map[string]string{
 	"net/http/":                   "no network",
 	"net/smtp":                    "no network",
 	"net/rpc":                     "no network",
+	"net/rpc/":                    "no network",
+	"crypto/tls":                  "no network",
+	"golang.org/x/net/http2":      "no network",
+	"golang.org/x/net/http2/":     "no network",
+	"golang.org/x/net/proxy":      "no network",
+	"golang.org/x/net/websocket":  "no network",
+	"io/ioutil":                   "no files: take bytes or an fs.FS",
+	"plugin":                      "no files: take bytes or an fs.FS",
+	"log/syslog":                  "no network",
+	"golang.org/x/time/":          "no clock: time arrives as an argument",
+	"golang.org/x/sync/":          "no goroutines",
 	"os":                          "no files, no environment: take bytes or an fs.FS",
 	"os/":                         "no processes, no signals",
 	"syscall":                     "no system calls",
@@ -119,9 +129,12 @@ var closedToRules = map[string]string{
 	"crypto/rand": "no randomness: a random value arrives as data",
 }
 
-// clockCalls are the functions of package time that read or wait on a clock.
-var clockCalls = []string{
-	"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker",
+// worldly are the functions by which packages that are fine otherwise read or
+// wait on a clock, or look at the disk.
+var worldly = map[string][]string{
+	"time":          {"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"},
+	"context":       {"WithTimeout", "WithTimeoutCause", "WithDeadline", "WithDeadlineCause"},
+	"path/filepath": {"Glob", "Walk", "WalkDir", "EvalSymlinks", "Abs"},
 }
 
 // onlyInStore is SQL, which has one home.
@@ -133,6 +146,8 @@ const module = "riposte"
 type pkg struct {
 	ImportPath, Dir string
 	GoFiles         []string
+	CgoFiles        []string
+	IgnoredGoFiles  []string // for other systems, or left out by a build tag: held to the same rules
 	Imports         []string
 }
 
@@ -182,8 +197,9 @@ func TestRulesArePure(t *testing.T) {
 			}
 		}
 		for _, file := range p.GoFiles {
-			for _, f := range impurities(t, filepath.Join(p.Dir, file)) {
-				t.Errorf("%s: a %s reads no clock and starts no goroutine: %s.\nTime arrives as an argument, so that a replay gives the same result.", f.place, k, f.what)
+			source := filepath.Join(p.Dir, file)
+			for _, f := range impurities(t, parse(t, source)) {
+				t.Errorf("%s: a %s reads no clock and no disk, and starts no goroutine: %s.\nTime and text arrive as arguments, so that a replay gives the same result.", f.place, k, f.what)
 			}
 		}
 	}
@@ -281,26 +297,48 @@ func rel(importPath string) string {
 
 type impurity struct{ place, what string }
 
-// impurities finds calls that read a clock and statements that start a
-// goroutine.
-func impurities(t *testing.T, path string) []impurity {
+// source is a parsed file.
+type source struct {
+	files *token.FileSet
+	*ast.File
+}
+
+func parse(t *testing.T, path string) source {
 	t.Helper()
 	fset := token.NewFileSet()
 	file, err := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock := timeName(file)
+	return source{fset, file}
+}
+
+// impurities finds calls that read a clock or look at the disk, and statements
+// that start a goroutine.
+func impurities(t *testing.T, file source) []impurity {
+	t.Helper()
 	var found []impurity
-	ast.Inspect(file, func(n ast.Node) bool {
-		at := func() string { return fset.Position(n.Pos()).String() }
+	known := map[string][]string{} // the worldly functions, by the name that the file has for their package
+	for _, imp := range file.Imports {
+		path, _ := strconv.Unquote(imp.Path.Value)
+		name := path[strings.LastIndexByte(path, '/')+1:]
+		if imp.Name != nil {
+			name = imp.Name.Name
+		}
+		if worldly[path] != nil && name == "." {
+			found = append(found, impurity{file.files.Position(imp.Pos()).String(), "dot import of " + path})
+		}
+		known[name] = worldly[path]
+	}
+	ast.Inspect(file.File, func(n ast.Node) bool {
+		at := func() string { return file.files.Position(n.Pos()).String() }
 		switch n := n.(type) {
 		case *ast.GoStmt:
 			found = append(found, impurity{at(), "go statement"})
 		case *ast.SelectorExpr:
 			x, ok := n.X.(*ast.Ident)
-			if ok && clock != "" && x.Name == clock && slices.Contains(clockCalls, n.Sel.Name) {
-				found = append(found, impurity{at(), "time." + n.Sel.Name})
+			if ok && slices.Contains(known[x.Name], n.Sel.Name) {
+				found = append(found, impurity{at(), x.Name + "." + n.Sel.Name})
 			}
 		}
 		return true
@@ -308,23 +346,10 @@ func impurities(t *testing.T, path string) []impurity {
 	return found
 }
 
-// timeName is the name under which a file knows package time, "" if it does not.
-func timeName(file *ast.File) string {
-	for _, imp := range file.Imports {
-		if path, _ := strconv.Unquote(imp.Path.Value); path == "time" {
-			if imp.Name != nil {
-				return imp.Name.Name
-			}
-			return "time"
-		}
-	}
-	return ""
-}
-
 // packages asks the go command for every package of the module.
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Dir,GoFiles,Imports", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Dir,GoFiles,CgoFiles,IgnoredGoFiles,Imports", "./...")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -337,12 +362,59 @@ func packages(t *testing.T) []pkg {
 		if err := dec.Decode(&p); err != nil {
 			t.Fatal(fmt.Errorf("read go list: %w", err))
 		}
-		all = append(all, p)
+		all = append(all, p.whole(t))
 	}
 	if len(all) == 0 {
 		t.Fatal("go list names no package")
 	}
 	return all
+}
+
+// whole adds what the go command leaves out on this system.
+func (p pkg) whole(t *testing.T) pkg {
+	t.Helper()
+	for _, name := range slices.Concat(p.CgoFiles, p.IgnoredGoFiles) {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		p.GoFiles = append(p.GoFiles, name)
+		for _, imp := range parse(t, filepath.Join(p.Dir, name)).Imports {
+			if path, err := strconv.Unquote(imp.Path.Value); err == nil && !slices.Contains(p.Imports, path) {
+				p.Imports = append(p.Imports, path)
+			}
+		}
+	}
+	return p
+}
+
+func TestImpurities(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, text, want string }{
+		{"a clock", `import "time"; var _ = time.Now()`, "time.Now"},
+		{"a clock by another name", `import t "time"; var _ = t.Now`, "t.Now"},
+		{"a clock without a name", `import . "time"; var _ = Now()`, "dot import of time"},
+		{"a deadline", `import "context"; func f(c context.Context) { context.WithTimeout(c, 1) }`, "context.WithTimeout"},
+		{"a look at the disk", `import "path/filepath"; func f() { filepath.Glob("*") }`, "filepath.Glob"},
+		{"a goroutine", `func f() { go f() }`, "go statement"},
+		{"a duration", `import "time"; const _ = time.Second`, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			fset := token.NewFileSet()
+			file, err := parser.ParseFile(fset, "x.go", "package x; "+tt.text, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var what string
+			for _, f := range impurities(t, source{fset, file}) {
+				what += f.what
+			}
+			if what != tt.want {
+				t.Errorf("found %q, want %q", what, tt.want)
+			}
+		})
+	}
 }
 
 func TestRefusals(t *testing.T) {

@@ -227,8 +227,8 @@ func (f Folder) Check() ([]Checked, error) {
 			return nil, fmt.Errorf("read %s: %w", all[i].File, err)
 		}
 		name := path.Base(dir)
-		if full, err := filepath.Abs(f.Dir); dir == "." && err == nil {
-			name = filepath.Base(full)
+		if dir == "." {
+			name = filepath.Base(f.Dir)
 		}
 		all[i].Manifest, all[i].Err = f.parse(dir, name, data, true)
 	}

@@ -102,7 +102,7 @@ func checkConnectors(name string) ([]connector.Checked, error) {
 	if !info.IsDir() {
 		name = filepath.Dir(name)
 	}
-	checked, err := connector.Folder{FS: os.DirFS(name), Dir: name}.Check()
+	checked, err := connector.Folder{FS: os.DirFS(name), Dir: named(name)}.Check()
 	if errors.Is(err, fault.NotFound) {
 		return nil, misusef("%s: the folder holds no %s, nor does a folder in it", name, connector.ManifestFile)
 	}
@@ -144,4 +144,15 @@ func manifestReportOf(c connector.Checked) (manifestReport, error) {
 		f.Actions = append(f.Actions, one)
 	}
 	return f, nil
+}
+
+// named is the path of a folder with the folder's name at its end: a manifest must
+// have the name of its folder, and . and .. have none.
+func named(folder string) string {
+	if base := filepath.Base(folder); base == "." || base == ".." {
+		if full, err := filepath.Abs(folder); err == nil {
+			return full
+		}
+	}
+	return folder
 }

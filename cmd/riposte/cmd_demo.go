@@ -22,7 +22,7 @@ import (
 type demoCmd struct {
 	Once   bool          `name:"once" help:"Play it through without a person, print a summary, and end: 0 if the products confirm what should have happened, else 1."`
 	Listen string        `name:"listen" placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Answer HTTP here. Default: a free port of this machine."`
-	Every  time.Duration `name:"every" placeholder:"DURATION" default:"1s" help:"Send an alert this often; not with --once."`
+	Every  time.Duration `name:"every" placeholder:"DURATION" default:"1s" help:"Send an alert this often, and a fifth as often once one of each kind has been sent; not with --once."`
 }
 
 // Examples leads the command's help.
@@ -142,6 +142,9 @@ func (s *demoServer) during(do func(context.Context, *demo.Client) error) error 
 	select {
 	case err = <-done:
 		stop()
+		if err != nil && s.w.ctx.Err() != nil {
+			err = errors.New("interrupted before the end")
+		}
 		return errors.Join(err, <-ended)
 	case err = <-ended: // the server fell over
 		cancel()
@@ -178,7 +181,8 @@ func (s *demoServer) show(ctx context.Context, d *demo.Demo, every time.Duration
 	for _, p := range d.Products.All() {
 		fmt.Fprintf(s.w.out, "    %s/log   what was done to the %s\n", p.URL, p.Name)
 	}
-	fmt.Fprintf(s.w.out, "\nAn alert comes every %s; a block lasts 20 seconds. Ctrl-C ends the demo and removes its data.\n\n", every)
+	fmt.Fprintf(s.w.out, "\nAn alert comes every %s, after one of each kind every %s; a block lasts 20 seconds.\n"+
+		"Ctrl-C ends the demo and removes its data.\n\n", every, demo.Slower*every)
 	return d.Show(ctx, every)
 }
 

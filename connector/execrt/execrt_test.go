@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -49,6 +50,11 @@ actions:
 // runs it.
 func program(t *testing.T, interpreter, text string) func(ctx context.Context, action string, inputs map[string]any) (connector.Result, any) {
 	t.Helper()
+	if name, ok := strings.CutPrefix(interpreter, "/usr/bin/env "); ok {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skipf("%s is not installed; make test installs it as root", name)
+		}
+	}
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "tool"), []byte("#!"+interpreter+"\n"+text), 0o755); err != nil {
 		t.Fatal(err)

@@ -39,11 +39,10 @@ func (r record) title() string {
 	return cmp.Or(r.Alert.Signature, r.Scenario, r.Message)
 }
 
-// firstOfEachKind moves the first event of each kind to the front, so that who
+// firstOfEachKind parts the first event of each kind from the others, so that who
 // looks on sees within a minute all that there is. The order stays otherwise.
-func firstOfEachKind(all []event) []event {
+func firstOfEachKind(all []event) (first, rest []event) {
 	seen := map[string]bool{}
-	var first, rest []event
 	for _, e := range all {
 		if seen[e.kind] {
 			rest = append(rest, e)
@@ -52,7 +51,7 @@ func firstOfEachKind(all []event) []event {
 		seen[e.kind] = true
 		first = append(first, e)
 	}
-	return append(first, rest...)
+	return first, rest
 }
 
 // counts is what the server says about a batch of events.
@@ -140,6 +139,10 @@ func (d *Demo) sendAll(ctx context.Context) (counts, error) {
 	return total, nil
 }
 
+// Slower is how many times as long the demo waits for an alert once it has shown
+// the first of each kind: then it is time to look around.
+const Slower = 5
+
 // stream sends the samples one by one until ctx ends, every so often one, the
 // first of each kind before the others. After the last it begins again, with the
 // events made new: the attackers come back.
@@ -148,31 +151,48 @@ func (d *Demo) stream(ctx context.Context, every time.Duration) error {
 	if err != nil {
 		return err
 	}
-	for round := 0; ; round++ {
-		for _, e := range firstOfEachKind(all) {
-			if !pace(ctx, every) {
-				return nil
-			}
-			raw := e.raw
-			if round > 0 {
-				if raw, err = renew(e, round, time.Now().UTC()); err != nil {
-					return err
-				}
-			}
-			got, err := d.post(ctx, e.source, [][]byte{raw})
-			switch {
-			case ctx.Err() != nil:
-				return nil
-			case err != nil:
+	first, rest := firstOfEachKind(all)
+	if err := d.play(ctx, first, 0, every); err != nil {
+		return err
+	}
+	for round := 0; ctx.Err() == nil; round++ {
+		if err := d.play(ctx, rest, round, Slower*every); err != nil {
+			return err
+		}
+		rest = all
+		if ctx.Err() == nil {
+			d.tell("demo", "All samples have been sent; they begin again as new events.")
+		}
+	}
+	return nil
+}
+
+// play sends events one by one, every so often one, and tells of each. In a later
+// round they are made new first.
+func (d *Demo) play(ctx context.Context, events []event, round int, every time.Duration) (err error) {
+	for _, e := range events {
+		if !pace(ctx, every) {
+			return nil
+		}
+		raw := e.raw
+		if round > 0 {
+			if raw, err = renew(e, round, time.Now().UTC()); err != nil {
 				return err
-			case got.Duplicates > 0:
-				d.tell(e.source, "%s, reported again: a duplicate", e.title)
-			default:
-				d.tell(e.source, "%s", e.title)
 			}
 		}
-		d.tell("demo", "All samples have been sent; they begin again as new events.")
+		got, err := d.post(ctx, e.source, [][]byte{raw})
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		case got.Duplicates > 0:
+			d.tell(e.source, "%s, reported again: a duplicate", e.title)
+		default:
+			d.tell(e.source, "%s", e.title)
+		}
 	}
+	return nil
 }
 
 // renew makes another event of one that was sent: same attack, other number.

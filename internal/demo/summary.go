@@ -126,16 +126,22 @@ func (d *Demo) count(ctx context.Context, s *Summary) error {
 	}
 	for _, r := range runs {
 		s.Runs[r.Status]++
+		under := slices.Contains(underWay, r.Status) // that it is late has been said
 		if err := d.Client.call(ctx, http.MethodGet, "/api/runs/"+r.ID, nil, &r); err != nil {
 			return err
 		}
 		for _, step := range r.Steps {
 			if step.Action != "" && step.Status != "pending" && step.Status != "skipped" {
 				s.Actions[step.Status]++
+				if under {
+					continue
+				}
 				s.check(step.Status == "succeeded" || step.Status == "denied", "%s of %s is %s: %s", step.Action, r.ID, step.Status, step.Error)
 			}
 		}
-		d.judgeRun(r, s)
+		if !under {
+			d.judgeRun(r, s)
+		}
 	}
 	questions, err := list[question](ctx, d.Client, "/api/approvals", url.Values{"state": {"all"}})
 	if err != nil {

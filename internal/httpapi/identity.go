@@ -128,8 +128,12 @@ func (a *api) callerOf(r *http.Request) (auth.Caller, *Problem) {
 		with("WWW-Authenticate", "Bearer")
 }
 
-// logged writes what clients are not told.
+// logged writes what clients are not told. That one has gone away while it was
+// answered is nothing for a person to act on.
 func (a *api) logged(ctx context.Context, p *Problem) {
+	if ctx.Err() != nil && errors.Is(p.cause, context.Canceled) {
+		return
+	}
 	if p.Status >= http.StatusInternalServerError && p.cause != nil {
 		a.Log.Error("request failed", "request_id", requestID(ctx), "error", p.cause.Error())
 	}
