@@ -262,5 +262,6 @@ func (r *live) retire() {
 	delete(r.lane.runs, r.id)
 	r.e().went(r.start.Tenant)
 	r.e().stats.ended.Add(1)
+	r.e().alarms.clearRun(r.id)
 	r.lane.notify(r)
 }

@@ -96,7 +96,6 @@ type taskList struct {
 }
 
 func (l *taskList) len() int     { return len(l.items) - l.head }
-func (l *taskList) first() *task { return l.items[l.head] }
 func (l *taskList) push(t *task) { l.items = append(l.items, t) }
 
 func (l *taskList) pop() *task {

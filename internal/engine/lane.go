@@ -32,7 +32,6 @@ type lane struct {
 	idle     []*live   // have begun to wait, longest first
 	timerAt  time.Time
 	stop     func() bool
-	swept    time.Time
 }
 
 type msgKind uint8

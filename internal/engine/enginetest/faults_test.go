@@ -48,7 +48,7 @@ func newTester(t *testing.T, path string, opt store.Options, wrap func(engine.Jo
 	if err != nil {
 		t.Fatal(err)
 	}
-	plans, err := enginetest.NewPlans(onceText, "playbook: asks\ntitle: Asks\nsteps:\n  - ask: Yes?\n    to: role:analyst\n    options: [\"yes\"]\n")
+	plans, err := enginetest.NewPlans(onceText, cutText, cuttingText, "playbook: asks\ntitle: Asks\nsteps:\n  - ask: Yes?\n    to: role:analyst\n    options: [\"yes\"]\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,11 +97,13 @@ func (x *tester) start(n int) (ids []run.ID, refused []error) {
 func (x *tester) until(what string, ok func() bool) {
 	x.Helper()
 	deadline := time.Now().Add(30 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
 	for !ok() {
 		if time.Now().After(deadline) {
 			x.Fatalf("waited in vain until %s: alarms %+v, stats %+v", what, x.e.Alarms(), x.e.Stats())
 		}
-		time.Sleep(2 * time.Millisecond)
+		<-tick.C
 	}
 }
 
@@ -178,7 +180,7 @@ func TestAJournalThatFailsStallsRunsAndLosesNothing(t *testing.T) {
 		if len(refused) != 3 || !errors.Is(refused[0], fault.Transient) {
 			t.Fatalf("starts were refused with %v", refused)
 		}
-		time.Sleep(50 * time.Millisecond)
+		x.until("runs stand still", func() bool { return x.alarm(engine.AlarmJournal) })
 		b.mode.Store(0)
 		more, refused := x.start(5)
 		if len(refused) > 0 {
@@ -323,4 +325,79 @@ func TestADatabaseHeldByAnotherProgramStallsRunsAndLosesNothing(t *testing.T) {
 		t.Fatal(refused[0])
 	}
 	x.allEnd(append(ids, more...))
+}
+
+const cutText = `playbook: cut-inner
+title: Inner
+steps:
+  - action: rep.get_ip
+  - action: fw.key_it
+    with: { ip: "203.0.113.9" }
+outputs:
+  done: true
+`
+
+const cuttingText = `playbook: cut-outer
+title: Outer
+steps:
+  - action: rep.get_hash
+  - playbook: cut-inner
+  - action: fw.key_it
+    with: { ip: "203.0.113.10" }
+`
+
+// cut is a journal whose machine loses power after so many transactions.
+type cut struct {
+	engine.Journal
+	left atomic.Int64
+	lost chan struct{}
+}
+
+func (c *cut) Submit(do func(engine.Tx) error, done func(error)) {
+	switch n := c.left.Add(-1); {
+	case n >= 0:
+		c.Journal.Submit(do, done)
+	case n == -1:
+		close(c.lost) // neither done nor refused: nobody is there any more
+	}
+}
+
+// A called run's first record has a transaction of its own. A crash between any
+// two must leave no run that waits for one which does not exist, nor two of them.
+func TestACrashBetweenAnyTwoTransactionsLeavesNoCallingRunWaiting(t *testing.T) {
+	t.Parallel()
+	ended := false
+	for k := int64(1); !ended; k++ {
+		if k > 40 {
+			t.Fatal("the run does not end within 40 transactions")
+		}
+		path := filepath.Join(t.TempDir(), "riposte.db")
+		c := &cut{lost: make(chan struct{})}
+		c.left.Store(1 << 30)
+		x := newTester(t, path, store.Options{}, func(j engine.Journal) engine.Journal { c.Journal = j; return c })
+		p, err := x.e.Plans.Published("", "cut-outer", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := x.e.Start(context.Background(), run.Start{Playbook: "cut-outer", Plan: p.Hash, Version: 1, By: "ann"}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.left.Store(k - 1)
+		select {
+		case <-c.lost:
+		case <-time.After(300 * time.Millisecond): // it needs no more than this
+		}
+		s, _, err := x.e.Summary(context.Background(), id)
+		ended = err == nil && s.Status.Final()
+		x.e.Stop = time.Nanosecond
+		x.stop()
+		x = newTester(t, path, store.Options{}, same)
+		var last run.Summary
+		if err := x.e.Watch(t.Context(), id, 0, func(u engine.Update) error { last = u.Summary; return nil }); err != nil || last.Status != run.Succeeded {
+			t.Errorf("cut off after %d transactions: %v, %+v", k-1, err, last)
+		}
+		x.until("lists are there", func() bool { list, err := x.books.Listed(t.Context()); return err == nil && len(list) == 2 })
+		x.stop()
+	}
 }
