@@ -226,27 +226,25 @@ func (p *process) settle(o *outside, s *sender) (asked int) {
 			p.t.Fatalf("a healthy server does not take what is sent again:\n%s", p.log)
 		}
 	}
-	p.until("the end of all runs", 2*time.Minute, func() bool {
+	p.until("the end of all runs and releases", 2*time.Minute, func() bool {
 		open, n := p.answer(o)
 		asked += n
-		if open != 0 {
-			return false
-		}
-		for _, status := range []string{"pending", "running", "waiting"} {
-			var list struct{ Items []worldRun }
-			p.must(http.MethodGet, "/api/runs?limit=1&status="+status, nil, &list)
-			if len(list.Items) > 0 {
-				return false
-			}
-		}
-		return true
-	})
-	p.until("the releases", time.Minute, func() bool {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		return len(o.blocked) == 0
+		return open == 0 && o.free() && !p.busy("/api/ledger?state=", "open", "taken") && !p.busy("/api/runs?status=", "pending", "running", "waiting")
 	})
 	return asked
+}
+
+// busy tells whether a list shows anything in one of the states.
+func (p *process) busy(list string, states ...string) bool {
+	p.t.Helper()
+	for _, state := range states {
+		var page struct{ Items []struct{ ID string } }
+		p.must(http.MethodGet, list+state+"&limit=1", nil, &page)
+		if len(page.Items) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // judge holds what the server says against what came to pass outside.

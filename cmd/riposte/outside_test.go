@@ -99,3 +99,10 @@ func (o *outside) times(what string) int {
 	defer o.mu.Unlock()
 	return o.calls[what]
 }
+
+// free tells whether every block has been taken back.
+func (o *outside) free() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.blocked) == 0
+}

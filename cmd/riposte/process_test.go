@@ -137,12 +137,18 @@ func (p *process) start() {
 		p.kill()
 		p.t.Fatalf("the server is not ready:\n%s", p.log)
 	}
-	if m := firstPassword.FindStringSubmatch(p.log.String()); m != nil {
-		p.password = m[1]
+	if p.cookie != "" {
+		return
 	}
-	if p.cookie == "" && p.password != "" {
-		p.signIn()
-	}
+	// It comes by another pipe than that the server is ready.
+	p.until("the first password", 10*time.Second, func() bool {
+		m := firstPassword.FindStringSubmatch(p.log.String())
+		if m != nil {
+			p.password = m[1]
+		}
+		return m != nil
+	})
+	p.signIn()
 }
 
 func (p *process) signIn() {

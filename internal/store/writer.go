@@ -165,6 +165,8 @@ func (d *DB) commit(b *batch) {
 	tx, err := d.begin()
 	if err == nil {
 		err = d.runAll(tx, b, began)
+	} else {
+		d.gather(b)
 	}
 	if errors.Is(err, errAlone) {
 		err = d.runAlone(tx, b)
@@ -191,6 +193,22 @@ func (d *DB) commit(b *batch) {
 	}
 	if err == nil && d.check != nil {
 		d.check.committed(d.writer)
+	}
+}
+
+// gather adds what has queued up while the database could not be had. It has
+// waited as long; each on its own would wait for a lock as long again.
+func (d *DB) gather(b *batch) {
+	for {
+		select {
+		case j, ok := <-d.queue:
+			if !ok {
+				return
+			}
+			b.jobs = append(b.jobs, j)
+		default:
+			return
+		}
 	}
 }
 
