@@ -274,7 +274,7 @@ func (c *checker) approval(a *ApprovalText, w where) {
 
 // people checks a text or a list of texts that name people.
 func (c *checker) people(d Data, w where) {
-	if !d.Set() || d.node.kind == objectNode { // the decoder has refused a mapping
+	if !d.Set() || d.node.kind == objectNode || d.node.kind == scalarNode && !d.node.isText() { // the decoder has refused it
 		return
 	}
 	v := c.value(d, w, expr.Any())
@@ -297,8 +297,8 @@ func (c *checker) duration(t Text, w where) {
 	if v == nil {
 		return
 	}
-	if wrong := v.Type().Fits(expr.Text()); wrong != "" {
-		c.r.errorf(t.Pos, "a duration: %s; expected a text such as \"7d\"", wrong)
+	if v.Type().Fits(expr.Text()) != "" {
+		c.r.errorf(t.Pos, "the duration is %s; expected a text such as \"7d\"", article(v.Type().String()))
 		return
 	}
 	c.openDuration(t, v)

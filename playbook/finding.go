@@ -217,6 +217,9 @@ func (c *checker) tryDuration(t Text, v *expr.Value) {
 		for _, in := range c.out.inputs {
 			inputs[in.Name] = edgeOf(in.Schema, edge)
 		}
+		if lacksInput(v, inputs) {
+			continue
+		}
 		out, err := v.Text(&expr.Env{Roots: map[string]any{"inputs": inputs}})
 		if err != nil {
 			continue // such a value is not possible, or is the run's own error
@@ -226,6 +229,12 @@ func (c *checker) tryDuration(t Text, v *expr.Value) {
 			return
 		}
 	}
+}
+
+// lacksInput tells whether v reads an input for which no value is at hand: nil
+// would stand for it, which the input itself may never be.
+func lacksInput(v *expr.Value, inputs map[string]any) bool {
+	return slices.ContainsFunc(v.Refs(), func(path []string) bool { return len(path) == 2 && inputs[path[1]] == nil })
 }
 
 // edgeOf is a value at the end of a schema's bounds.
