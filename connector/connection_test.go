@@ -119,7 +119,7 @@ func TestTheRedactorFindsASecretHoweverItIsWritten(t *testing.T) {
 		for form, text := range map[string]string{
 			"plain": secret, "query": url.QueryEscape(secret), "path": url.PathEscape(secret), "JSON": string(escaped[1 : len(escaped)-1]),
 			"base64": base64.StdEncoding.EncodeToString([]byte(secret)), "base64url": base64.URLEncoding.EncodeToString([]byte(secret)),
-			"hex": hex.EncodeToString([]byte(secret)),
+			"hex": hex.EncodeToString([]byte(secret)), "HEX": strings.ToUpper(hex.EncodeToString([]byte(secret))),
 		} {
 			got := r.Text("x " + text + " y")
 			if strings.Contains(got, text) || !strings.Contains(got, Redacted) {

@@ -263,3 +263,9 @@ func (m *Manifest) SecretFields() []string {
 func (m *Manifest) NeedsConnection() bool {
 	return len(m.Config.Required()) > 0 || m.Runtime == "exec"
 }
+
+// TakesConnection tells whether connections can be configured: what needs none
+// may still have fields, such as a credential.
+func (m *Manifest) TakesConnection() bool {
+	return m.NeedsConnection() || len(m.Config.Properties()) > 0
+}

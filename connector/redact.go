@@ -83,7 +83,8 @@ func writtenForms(s string) []string {
 	if enc.Encode(s) == nil {
 		forms = append(forms, strings.Trim(strings.TrimSpace(plain.String()), `"`))
 	}
-	forms = append(forms, hex.EncodeToString([]byte(s)))
+	digits := hex.EncodeToString([]byte(s))
+	forms = append(forms, digits, strings.ToUpper(digits))
 	return append(forms, base64Forms(s)...)
 }
 

@@ -102,7 +102,7 @@ func (c *Caller) pick(tenant string, m *connector.Manifest, using string) (*conn
 		conn, err := c.Connections.Connection(tenant, using)
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("there is no connection %s: %w", using, err)
+			return nil, err
 		case conn.Connector != m.Connector:
 			return nil, fmt.Errorf("the connection %s belongs to %s: %w", using, conn.Connector, fault.Invalid)
 		case conn.Disabled:

@@ -100,10 +100,11 @@ func (a *answer) decode(b []byte, kind string) {
 		}
 		a.body, err = decodeJSON(b)
 	case "any":
-		if a.body, err = decodeJSON(b); err != nil {
+		// A text is as good an answer, unless it was said to be JSON.
+		if a.body, err = decodeJSON(b); err != nil && !saysJSON(a.header.Get("Content-Type")) {
+			err = nil
 			a.body = validText(b)
 		}
-		return
 	default:
 		a.body = validText(b)
 	}
@@ -117,6 +118,13 @@ func (a *answer) decode(b []byte, kind string) {
 			a.broken += fmt.Sprintf(" (content type %s)", shorten(t, 60))
 		}
 	}
+}
+
+// saysJSON tells whether a content type is that of JSON.
+func saysJSON(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	kind = strings.ToLower(strings.TrimSpace(kind))
+	return kind == "application/json" || strings.HasSuffix(kind, "+json")
 }
 
 func orJSON(kind string) string {

@@ -420,7 +420,7 @@ func (x *exchange) broken(err error, host string) (connector.Class, string) {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	text := plainError(err)
+	text := strings.TrimPrefix(plainError(err), "net/http: HTTP/1.x transport connection broken: ")
 	if strings.Contains(text, "malformed") || strings.Contains(text, "server response headers exceeded") || strings.Contains(text, "bad Content-Length") || strings.Contains(text, "invalid header") || strings.Contains(text, "gzip:") || strings.Contains(text, "chunk") {
 		return connector.BadAnswer, fmt.Sprintf("%s gave an answer that is no HTTP: %s", host, shorten(oneLine(text), 200))
 	}

@@ -19,6 +19,9 @@ func TestAnyRequest(t *testing.T) {
 		switch r.URL.Path {
 		case "/text":
 			fmt.Fprint(w, "hello")
+		case "/broken":
+			w.Header().Set("Content-Type", "application/json; charset=utf-8")
+			fmt.Fprint(w, `{"a": [1,`)
 		case "/missing":
 			w.WriteHeader(http.StatusNotFound)
 		default:
@@ -41,6 +44,7 @@ func TestAnyRequest(t *testing.T) {
 		{"an allowed host", map[string]any{"url": srv.URL}, []any{"127.0.0.1"}, "", "", map[string]any{"method": "GET"}},
 		{"another host", map[string]any{"url": srv.URL}, []any{"api.example.com"}, connector.Policy, "egress list", nil},
 		{"404", map[string]any{"url": srv.URL + "/missing"}, nil, connector.NotFound, "answered 404", nil},
+		{"an answer that says it is JSON and is not", map[string]any{"url": srv.URL + "/broken"}, nil, connector.BadAnswer, "the answer is no JSON", nil},
 		{"a header of the platform", map[string]any{"url": srv.URL, "headers": map[string]any{"Host": "x"}}, nil, connector.Invalid, "set by the platform", nil},
 		{"a line break in a header", map[string]any{"url": srv.URL, "headers": map[string]any{"X": "a\nb"}}, nil, connector.Invalid, "line break", nil},
 		{"a user in the address", map[string]any{"url": "http://u:p@127.0.0.1/"}, nil, connector.Invalid, "user name", nil},

@@ -143,8 +143,8 @@ func (a *api) fillConnection(who auth.Caller, c *connector.Connection, config ma
 	if m == nil {
 		return httpapi.WrongField("/connector", fmt.Sprintf("there is no connector %q; there are %s", c.Connector, strings.Join(a.registry.Connectors(), ", ")))
 	}
-	if !m.NeedsConnection() {
-		return httpapi.WrongField("/connector", c.Connector+" is built in and needs no connection")
+	if !m.TakesConnection() {
+		return httpapi.WrongField("/connector", c.Connector+" is built in and has nothing to configure")
 	}
 	values := map[string]any{}
 	for k, v := range own {

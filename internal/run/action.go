@@ -76,13 +76,7 @@ func impactOf(c *playbook.ActionCall, inputs map[string]any) connector.Impact {
 	if c.Raised || c.Spec == nil || c.Spec.ImpactBy == nil {
 		return c.Impact
 	}
-	by := c.Spec.ImpactBy
-	if text, ok := inputs[by.Input].(string); ok {
-		if i, ok := by.Values[text]; ok {
-			return i
-		}
-	}
-	return by.Else
+	return connector.ImpactOf(c.Spec, inputs)
 }
 
 // enterCall begins a playbook step.

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"riposte/connector"
 	"riposte/internal/run"
 )
 
@@ -109,5 +110,22 @@ func TestWhatThePolicyOnlyRecordsIsSkipped(t *testing.T) {
 		if v, ok := c.View(); ok && (v.Status != run.Skipped || v.Error == nil || v.Error.Code != run.Shadowed || v.Connection != "fw-edge") {
 			t.Errorf("%+v", v)
 		}
+	}
+}
+
+// A request without a method is a GET: it must not be held up as a change.
+func TestAnInputThatIsLeftOutHasItsDefaultsImpact(t *testing.T) {
+	t.Parallel()
+	const text = `playbook: look
+title: Look
+steps:
+  - id: get
+    action: lab.get
+`
+	_, commands := run.Step(load(t, text), nil, run.Event{
+		Kind: run.Started, At: midnight, Start: &run.Start{Run: 7, Playbook: "look", Inputs: json.RawMessage(`{}`), By: "ana"},
+	})
+	if do := find[*run.Do](t, commands); do.Impact != connector.Read {
+		t.Errorf("impact %s", do.Impact)
 	}
 }

@@ -15,6 +15,7 @@ type catalog map[string]*connector.Action
 
 var loaded = catalog{
 	"lab.read":       {Connector: "lab", ID: "read", Impact: connector.Read, Idempotency: connector.Natural, Timeout: time.Minute, Inputs: connector.Schema{"type": "object"}, Outputs: connector.Schema{"type": "object", "properties": map[string]any{"n": map[string]any{"type": "integer"}}}},
+	"lab.get":        {Connector: "lab", ID: "get", Impact: connector.Change, ImpactBy: &connector.ImpactBy{Input: "method", Values: map[string]connector.Impact{"GET": connector.Read}, Else: connector.Change}, Idempotency: connector.None, Timeout: time.Minute, Inputs: connector.Schema{"type": "object", "properties": map[string]any{"method": map[string]any{"type": "string", "default": "GET"}}}},
 	"lab.change":     {Connector: "lab", ID: "change", Impact: connector.Change, Idempotency: connector.Natural, Timeout: time.Minute, Targets: []connector.TargetSpec{{Input: "x", Kind: "host"}}, Undo: &connector.UndoSpec{Action: "unchange", With: map[string]any{"x": "${{ inputs.x }}"}}, Inputs: connector.Schema{"type": "object"}},
 	"lab.unchange":   {Connector: "lab", ID: "unchange", Impact: connector.Change, Idempotency: connector.Natural, Timeout: time.Minute, Inputs: connector.Schema{"type": "object"}},
 	"lab.once":       {Connector: "lab", ID: "once", Impact: connector.Change, Idempotency: connector.None, Timeout: time.Minute, Inputs: connector.Schema{"type": "object"}},
