@@ -42,6 +42,19 @@ test: test-deps $(TESTSUMMARY) ## install what the tests need, then run all of t
 test-long: test-deps $(TESTSUMMARY) ## the same with hundreds of crashes, more random cases, more of the lab
 	@$(MAKE) --no-print-directory run-tests TEST_FLAGS='-timeout 80m' LAB_SYSTEMS='$(LONG_LAB)' RIPOSTE_LONG=1
 
+# A PostgreSQL of its own for the tests of records, gone at the end. Without it
+# they say that they were skipped.
+define WITH_DATABASE
+if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+  export LAB_DIR; LAB_DIR=$$(mktemp -d /tmp/riposte-lab.XXXXXX); chmod 755 "$$LAB_DIR"; \
+  trap 'LAB_NET=127.0.92 LAB_NS=rt lab/lab down all >/dev/null 2>&1 || true; rm -rf "$$LAB_DIR"' EXIT; \
+  echo "== PostgreSQL" >&2; \
+  if LAB_NET=127.0.92 LAB_NS=rt lab/lab install postgres >"$$LAB_DIR/said" 2>&1 && LAB_NET=127.0.92 LAB_NS=rt lab/lab up postgres >>"$$LAB_DIR/said" 2>&1; then \
+    export LAB_POSTGRES_URL; LAB_POSTGRES_URL=$$(sed -n 's/^LAB_POSTGRES_URL=//p' "$$LAB_DIR/postgres/env"); \
+  else tail -n 5 "$$LAB_DIR/said" >&2; echo "PostgreSQL did not start; what needs it is skipped" >&2; fi; \
+fi;
+endef
+
 .PHONY: run-tests
 run-tests:
 	@args=(); \
@@ -51,6 +64,7 @@ run-tests:
 	  $(MAKE) --no-print-directory $$c || rc=$$?; \
 	  case $$rc in 0) args+=(-passed "$$name") ;; *) args+=(-failed "$$name") ;; esac; \
 	done; \
+	$(WITH_DATABASE) \
 	echo "== tests" >&2; \
 	RIPOSTE_LONG=$(RIPOSTE_LONG) RIPOSTE_LAB='$(LAB_SYSTEMS)' $(GO) test -json $(TEST_FLAGS) ./... | $(TESTSUMMARY) -v "$${args[@]}"
 
