@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"time"
 
 	"riposte/internal/audit"
@@ -158,5 +157,3 @@ func (a *api) audited(ctx context.Context, who auth.Caller, act, object string, 
 	}
 	return err
 }
-
-func versionText(n int) string { return strconv.Itoa(n) }

@@ -176,7 +176,7 @@ func (a *api) link(tx *store.Tx, who auth.Caller, c cases.ID, ids []int64) error
 		if err != nil {
 			return noSuch(fmt.Sprintf("/alerts/%d", i), "alert "+alertRef(n), err)
 		}
-		if err := linkAlert(tx, who.Tenant, c, &rec, utc(a.now()), person(who)); err != nil {
+		if _, err := linkAlert(tx, who.Tenant, c, &rec, utc(a.now()), person(who)); err != nil {
 			return err
 		}
 	}

@@ -129,7 +129,9 @@ func (c *core) openFor(ctx context.Context, tenant string, runID run.ID, alertID
 		title = fmt.Sprintf("%s, run by %s", view.Playbook, startedBy(&run.Start{By: view.By}))
 	}
 	var opened cases.ID
+	var begin []func()
 	err = c.db.Write(ctx, func(tx *store.Tx) error {
+		begin = nil
 		now := c.now().UTC()
 		var a *alert.Alert
 		if alertID != 0 {
@@ -139,7 +141,7 @@ func (c *core) openFor(ctx context.Context, tenant string, runID run.ID, alertID
 			}
 			a = &found
 		}
-		if opened, err = c.caseOf(tx, tenant, a, title, now, by); err != nil {
+		if opened, begin, err = c.caseOf(tx, tenant, a, title, now, by); err != nil {
 			return err
 		}
 		start := &run.Start{Run: runID, Tenant: tenant, Playbook: view.Playbook, Version: view.Version, By: view.By, CaseID: int64(opened)}
@@ -157,21 +159,27 @@ func (c *core) openFor(ctx context.Context, tenant string, runID run.ID, alertID
 		}
 		return tellContained(tx, start)
 	})
+	if err == nil {
+		for _, f := range begin {
+			f()
+		}
+	}
 	return opened, err
 }
 
 // caseOf finds the open case that an alert belongs to, or opens one, and puts
-// the alert into it.
-func (c *core) caseOf(tx *store.Tx, tenant string, a *alert.Alert, title string, now time.Time, by cases.By) (cases.ID, error) {
+// the alert into it. begin is what that starts.
+func (c *core) caseOf(tx *store.Tx, tenant string, a *alert.Alert, title string, now time.Time, by cases.By) (id cases.ID, begin []func(), err error) {
 	open := cases.Open{Title: title, Severity: 3}
 	if a != nil {
 		if a.GroupKey != "" {
 			found, err := store.OpenCaseOfGroup(&tx.Reader, tenant, a.GroupKey)
 			if err != nil {
-				return 0, err
+				return 0, nil, err
 			}
 			if found != 0 {
-				return found, linkAlert(tx, tenant, found, a, now, by)
+				begin, err = c.joinCase(tx, tenant, found, a, now, by)
+				return found, begin, err
 			}
 		}
 		open.Title, open.Category, open.Group = a.Title, a.Category, a.GroupKey
@@ -180,26 +188,46 @@ func (c *core) caseOf(tx *store.Tx, tenant string, a *alert.Alert, title string,
 		}
 	}
 	done, err := store.OpenCase(tx, tenant, open, now, by)
-	if err != nil || a == nil {
-		return done.Case.ID, err
+	if err != nil {
+		return 0, nil, err
 	}
-	return done.Case.ID, linkAlert(tx, tenant, done.Case.ID, a, now, by)
+	if a != nil {
+		if _, err := linkAlert(tx, tenant, done.Case.ID, a, now, by); err != nil {
+			return 0, nil, err
+		}
+	}
+	begin, err = c.caseChanged(tx, tenant, done, nil)
+	return done.Case.ID, begin, err
 }
 
-// linkAlert puts an alert and what was seen in it into a case.
-func linkAlert(tx *store.Tx, tenant string, c cases.ID, a *alert.Alert, now time.Time, by cases.By) error {
-	if _, err := store.ChangeCase(tx, tenant, c, 0, cases.AddAlert{Alert: a.ID, Title: a.Title, Severity: a.Severity}, now, by); err != nil {
-		return err
+// joinCase puts an alert into a case that is there.
+func (c *core) joinCase(tx *store.Tx, tenant string, id cases.ID, a *alert.Alert, now time.Time, by cases.By) ([]func(), error) {
+	before, err := c.caseMap(&tx.Reader, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	done, err := linkAlert(tx, tenant, id, a, now, by)
+	if err != nil {
+		return nil, err
+	}
+	return c.caseChanged(tx, tenant, done, before)
+}
+
+// linkAlert puts an alert and what was seen in it into a case. It returns what
+// the alert changed.
+func linkAlert(tx *store.Tx, tenant string, c cases.ID, a *alert.Alert, now time.Time, by cases.By) (done cases.Applied, err error) {
+	if done, err = store.ChangeCase(tx, tenant, c, 0, cases.AddAlert{Alert: a.ID, Title: a.Title, Severity: a.Severity}, now, by); err != nil {
+		return done, err
 	}
 	if a.Count > 1 {
 		if err := tellRepeated(tx, c, a, now); err != nil {
-			return err
+			return done, err
 		}
 	}
 	for _, o := range a.Observables {
 		if _, err := store.ChangeCase(tx, tenant, c, 0, cases.AddObservable{Type: o.Type, Value: o.Value, Role: o.Role}, now, by); err != nil {
-			return err
+			return done, err
 		}
 	}
-	return store.SetAlertStatus(tx, tenant, a.ID, alert.InCase)
+	return done, store.SetAlertStatus(tx, tenant, a.ID, alert.InCase)
 }

@@ -171,25 +171,6 @@ func (c *core) changeCase(ctx context.Context, tenant string, id cases.ID, versi
 	return done, err
 }
 
-// openCase opens a case, and starts what that starts.
-func (c *core) openCase(ctx context.Context, tenant string, open cases.Open, by cases.By) (cases.Applied, error) {
-	var done cases.Applied
-	var begin []func()
-	err := c.db.Write(ctx, func(tx *store.Tx) (err error) {
-		if done, err = store.OpenCase(tx, tenant, open, c.now().UTC(), by); err != nil {
-			return err
-		}
-		begin, err = c.caseChanged(tx, tenant, done, nil)
-		return err
-	})
-	if err == nil {
-		for _, f := range begin {
-			f()
-		}
-	}
-	return done, err
-}
-
 // caseMap is a case as expressions see it; nil where no playbook would look.
 func (c *core) caseMap(q *store.Reader, tenant string, id cases.ID) (map[string]any, error) {
 	if !c.plans.listens(tenant, playbook.OnCase) {

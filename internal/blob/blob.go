@@ -98,7 +98,7 @@ func write(path string, data []byte) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			os.Remove(f.Name())
+			_ = os.Remove(f.Name()) // what is left is no blob and harms nobody
 		}
 	}()
 	_, err = f.Write(data)

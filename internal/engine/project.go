@@ -233,6 +233,7 @@ func (r *live) summarize() run.Summary {
 		if word := r.stands(); word != "" {
 			sum.Status, sum.Waiting = run.Waiting, word
 		}
+	default: // it waits for nothing
 	}
 	if sum.Status.Final() {
 		sum.Ended = r.state.EndedAt()

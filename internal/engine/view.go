@@ -245,7 +245,6 @@ func (e *Engine) Watch(ctx context.Context, id run.ID, after int64, f func(Updat
 // viewer folds a run for one who watches it.
 type viewer struct {
 	e     *Engine
-	plan  *playbook.Plan
 	state *run.State
 	live  *live
 	seq   int64

@@ -20,7 +20,7 @@ type Paged struct {
 	Cursor string `query:"cursor" maxLength:"4096" doc:"next_cursor of the page before. Opaque: do not build or read it."`
 }
 
-func (p Paged) page() Page { return Page{Limit: p.Limit, Cursor: p.Cursor} }
+func (p Paged) page() Page { return Page(p) }
 
 // BadCursor is the problem of a cursor that no list has given.
 func BadCursor() error {

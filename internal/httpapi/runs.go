@@ -40,9 +40,6 @@ type RunFilter struct {
 	Parent   int64
 }
 
-// RunStatus is where a run or a step stands.
-const runStatuses = "pending,running,waiting,succeeded,failed,timed_out,denied,cancelled,skipped"
-
 // Run is a run as clients see it. Lists leave out inputs, outputs and steps.
 type Run struct {
 	ID        string          `json:"id" example:"R-88213"`

@@ -134,7 +134,7 @@ func (p *postgres) committed(ctx context.Context, mark string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer c.Close(context.WithoutCancel(ctx))
+	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }() // it has only read
 	var status string
 	if err := c.QueryRow(ctx, "SELECT coalesce(pg_xact_status($1::text::xid8), 'unknown')", mark).Scan(&status); err != nil {
 		return false, err
