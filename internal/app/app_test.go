@@ -15,6 +15,7 @@ import (
 	"riposte/internal/auth"
 	"riposte/internal/demo/simulated"
 	"riposte/internal/httpapi"
+	"riposte/internal/store/storetest"
 )
 
 // server is a whole program at work, with a client that has signed in.
@@ -192,13 +193,26 @@ steps:
 
 func TestAnAlertIsJudgedBlockedAfterApprovalAndReleased(t *testing.T) {
 	t.Parallel()
+	t.Run("with a file", func(t *testing.T) {
+		t.Parallel()
+		judged(t, func(*app.Config) {})
+	})
+	t.Run("with PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		where := storetest.Postgres(t)
+		judged(t, func(c *app.Config) { c.Database = where })
+	})
+}
+
+func judged(t *testing.T, database func(*app.Config)) {
+	t.Helper()
 	products, err := simulated.Start("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { products.Stop() })
 	data := t.TempDir()
-	s, password := serve(t, data, "")
+	s, password := serve(t, data, "", database)
 	s.connect(products)
 	s.send(http.MethodPut, "/api/playbooks/judge/draft", map[string]any{"text": judge}, nil)
 	s.send(http.MethodPost, "/api/playbooks/judge/publish", map[string]any{"text": judge}, nil)
@@ -229,7 +243,7 @@ func TestAnAlertIsJudgedBlockedAfterApprovalAndReleased(t *testing.T) {
 	}
 	// What waits survives a restart.
 	s.stop()
-	s, _ = serve(t, data, password)
+	s, _ = serve(t, data, password, database)
 	s.send(http.MethodPost, "/api/approvals/"+open.Items[0].ID+"/approve", map[string]any{"hash": open.Items[0].Hash}, nil)
 
 	var run struct {
