@@ -13,7 +13,8 @@ import (
 // ${{ }} where an expression stands anyway. Comments, empty lines (one at most)
 // and the line breaks of long texts are kept. Formatting twice changes nothing
 // more. The error, a fault.Invalid, says why a text is no YAML that a playbook
-// can be written in; other mistakes in the file do not matter.
+// can be written in, as Unformatted where it is at a place; other mistakes in the
+// file do not matter.
 func Format(src []byte) ([]byte, error) {
 	r := &reporter{file: "playbook"}
 	s := newSource(strings.TrimPrefix(string(src), "\uFEFF"))
@@ -22,8 +23,7 @@ func Format(src []byte) ([]byte, error) {
 		root = readNodes(s, r)
 	}
 	if all := r.sorted(); root == nil || len(all) > 0 {
-		d := all[0]
-		return nil, fmt.Errorf("format: line %d, column %d: %s: %w", d.Line, d.Column, d.Message, fault.Invalid)
+		return nil, &Unformatted{All: all}
 	}
 	f := &formatter{notes: annotate(s, root)}
 	out := f.file(root)
@@ -31,6 +31,27 @@ func Format(src []byte) ([]byte, error) {
 		return nil, err
 	}
 	return []byte(out), nil
+}
+
+// Unformatted is why a text cannot be formatted.
+type Unformatted struct{ All []Diagnostic }
+
+// Error tells the first thing.
+func (u *Unformatted) Error() string {
+	d := u.All[0]
+	return fmt.Sprintf("format: line %d, column %d: %s: %s", d.Line, d.Column, d.Message, fault.Invalid)
+}
+
+// Unwrap makes it a fault.Invalid.
+func (u *Unformatted) Unwrap() error { return fault.Invalid }
+
+// In is what is wrong with the text as what is wrong with a file.
+func (u *Unformatted) In(file string) []Diagnostic {
+	all := slices.Clone(u.All)
+	for i := range all {
+		all[i].File = file
+	}
+	return all
 }
 
 // sameMeaning reads what was written again: a formatter must rather fail than

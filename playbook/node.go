@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"riposte/internal/strictyaml"
 )
 
 type nodeKind uint8
@@ -130,6 +132,10 @@ func quoted(s string) string {
 // readNodes parses a file into nodes. The answer is nil when there is nothing
 // to go on with; what is wrong is then in r.
 func readNodes(src *source, r *reporter) *node {
+	if line, directive := strictyaml.Directive(src.text); line > 0 {
+		r.errorf(Pos{line, 1}, "the directive %s; leave it out, playbooks have no directives", directive)
+		return nil
+	}
 	loader, err := yaml.NewLoader(strings.NewReader(src.text))
 	if err != nil {
 		r.errorf(Pos{1, 1}, "not YAML: %s", err)

@@ -26,7 +26,7 @@ var schemaTypes = []string{"string", "integer", "number", "boolean", "array", "o
 // everything through: unknown types and formats, and words that are nearly
 // keywords. It tells whether there are any.
 func (c *checker) schemaWords(n *node) (clean bool) {
-	clean = true
+	clean = c.schemaBounds(n)
 	for _, p := range pairs(n) {
 		switch key := p.key.text; key {
 		case "properties", "patternProperties", "$defs", "definitions", "dependentSchemas":
@@ -54,6 +54,53 @@ func (c *checker) schemaWords(n *node) (clean bool) {
 		}
 	}
 	return clean
+}
+
+// bounds are the pairs of words of JSON Schema that leave no value where the
+// first is above the second, or, where one of them is exclusive, equal to it.
+var bounds = []struct {
+	low, high string
+	strict    bool
+}{
+	{"minimum", "maximum", false}, {"minimum", "exclusiveMaximum", true},
+	{"exclusiveMinimum", "maximum", true}, {"exclusiveMinimum", "exclusiveMaximum", true},
+	{"minLength", "maxLength", false}, {"minItems", "maxItems", false},
+	{"minProperties", "maxProperties", false}, {"minContains", "maxContains", false},
+}
+
+// schemaBounds looks for bounds that no value is within: such a schema is well
+// formed, and refuses everything.
+func (c *checker) schemaBounds(n *node) (clean bool) {
+	clean = true
+	for _, b := range bounds {
+		low, high := n.value(b.low), n.value(b.high)
+		from, ok := low.number()
+		to, too := high.number()
+		if !ok || !too || from < to || from == to && !b.strict {
+			continue
+		}
+		clean = false
+		relation := "at most"
+		if b.strict {
+			relation = "less than"
+		}
+		c.r.errorf(low.at, "%s is %s and %s is %s, so that no value fits; expected %s to be %s %s", b.low, low.text, b.high, high.text, b.low, relation, b.high)
+	}
+	return clean
+}
+
+// number is a scalar's number, if it is one.
+func (n *node) number() (float64, bool) {
+	if n == nil || n.kind != scalarNode {
+		return 0, false
+	}
+	switch v := n.data.(type) {
+	case int:
+		return float64(v), true
+	case float64:
+		return v, true
+	}
+	return 0, false
 }
 
 func (c *checker) typeWords(n *node) (clean bool) {

@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"riposte/internal/httpapi"
 )
 
 // outcome is what a command did.
@@ -100,7 +103,7 @@ func TestBadInputGetsOneMessageWithItsRemedy(t *testing.T) {
 		{"a short password", args("config", "password"), nil, "too short; use at least 12 characters"},
 		{"no playbook there", args("playbook", "test", "/nowhere"), nil, "/nowhere: no such file or directory"},
 		{"a playbook that is wrong", with(good+"extra: 1\n", []string{"playbook", "test"}), nil, `hello.playbook.yaml:17:1: unknown key "extra"`},
-		{"no YAML to format", with("a: [", []string{"playbook", "fmt"}), nil, "hello.playbook.yaml:"},
+		{"no YAML to format", with("a: [", []string{"playbook", "fmt"}), nil, "hello.playbook.yaml:2:1: not YAML"},
 		{"no such test", with(good, run, "--test", "x"), nil, `there is no test "x"; it has "it says hello"`},
 		{"mocks of nothing", func(t *testing.T) []string {
 			return with(good, run, "--mocks", file(t, "m.yaml", "mock: { loook: { output: 1 } }\n"))(t)
@@ -149,6 +152,14 @@ func TestPlaybooksAreCheckedTestedFormattedDrawnAndRun(t *testing.T) {
 	}
 	if got := command(t, nil, "", "playbook", "fmt", "--check", path); got.code != 0 || got.out != "" {
 		t.Errorf("formatting twice changes something: %+v", got)
+	}
+	bad := file(t, "bad.playbook.yaml", "playbook: x-y\ntitle: &t T\n")
+	if got := command(t, nil, "", "playbook", "fmt", "--json", bad); got.code != exitMisused || got.err != "" ||
+		!strings.Contains(got.out, `"changed":false,"diagnostics":[{"file":"`+bad+`","line":2,"column":8,"severity":"error","message":"an anchor (&t)`) {
+		t.Errorf("fmt of an anchor as JSON: %+v", got)
+	}
+	if got := command(t, nil, "a: [", "playbook", "fmt", "-", "--json"); got.code != exitMisused || !strings.HasPrefix(got.out, `{"files":[{"file":"standard input","changed":false,"diagnostics":[{`) {
+		t.Errorf("fmt of standard input as JSON: %+v", got)
 	}
 	if got := command(t, nil, "", "playbook", "graph", path, "--out", dir); got.code != 0 || strings.Count(got.out, "\n") != 2 {
 		t.Errorf("graph: %+v", got)
@@ -277,6 +288,18 @@ func TestDataThatCannotBeWrittenIsAFailure(t *testing.T) {
 		w := &world{in: strings.NewReader(""), out: full{}, err: &talk, getenv: func(string) string { return "" }}
 		if code := execute(t.Context(), args, w); code != exitFailed || !strings.Contains(talk.String(), "no space left") {
 			t.Errorf("%v: exit %d, %q", args, code, talk.String())
+		}
+	}
+}
+
+func TestATokenThatLetsNobodyInIsNotCalledGood(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for want, token := range map[string]httpapi.Token{
+		"good": {Expires: now.Add(time.Second)}, "expired": {Expires: now}, "revoked": {Revoked: true, Expires: now},
+	} {
+		if got := tokenState(token, now); got != want {
+			t.Errorf("%+v is %s, want %s", token, got, want)
 		}
 	}
 }

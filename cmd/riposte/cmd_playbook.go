@@ -81,6 +81,8 @@ func (*playbookFmtCmd) Examples() string {
 type formatted struct {
 	File    string `json:"file"`
 	Changed bool   `json:"changed"`
+	// Diagnostics say why it could not be formatted.
+	Diagnostics []playbook.Diagnostic `json:"diagnostics,omitempty"`
 }
 
 // Run formats playbooks. Nothing is written before every file can be.
@@ -100,16 +102,43 @@ func (c *playbookFmtCmd) Run(w *world) error {
 		if err != nil {
 			return err
 		}
+		done[i].File = f
 		if texts[i], err = playbook.Format(text); err != nil {
-			fmt.Fprintf(w.err, "%s:%s\n", f, plainError(err))
+			done[i].Diagnostics = unformatted(f, err)
 			bad = true
+			continue
 		}
-		done[i] = formatted{f, !bytes.Equal(text, texts[i])}
+		done[i].Changed = !bytes.Equal(text, texts[i])
 	}
 	if bad {
-		return silent{exitMisused}
+		return refuseFormat(w, done)
 	}
 	return c.finish(w, done, texts)
+}
+
+// unformatted is why a file could not be formatted.
+func unformatted(file string, err error) []playbook.Diagnostic {
+	var u *playbook.Unformatted
+	if errors.As(err, &u) {
+		return u.In(file)
+	}
+	return []playbook.Diagnostic{{File: file, Line: 1, Column: 1, Severity: playbook.SeverityError, Message: plainError(err)}}
+}
+
+// refuseFormat tells why nothing was written.
+func refuseFormat(w *world, done []formatted) error {
+	if w.json {
+		for i := range done { // the others would change, and were left alone
+			done[i].Changed = false
+		}
+		return errors.Join(w.printJSON(map[string]any{"files": done}), silent{exitMisused})
+	}
+	for _, f := range done {
+		for _, d := range f.Diagnostics {
+			fmt.Fprintln(w.err, d.String())
+		}
+	}
+	return silent{exitMisused}
 }
 
 func (c *playbookFmtCmd) finish(w *world, done []formatted, texts [][]byte) error {
@@ -141,6 +170,9 @@ func (c *playbookFmtCmd) finish(w *world, done []formatted, texts [][]byte) erro
 	return nil
 }
 
+// streamName stands where the name of a file would.
+const streamName = "standard input"
+
 func formatStream(w *world) error {
 	text, err := io.ReadAll(io.LimitReader(w.in, playbook.MaxFileSize+1))
 	if err != nil {
@@ -148,7 +180,7 @@ func formatStream(w *world) error {
 	}
 	out, err := playbook.Format(text)
 	if err != nil {
-		return fmt.Errorf("standard input:%w", err)
+		return refuseFormat(w, []formatted{{File: streamName, Diagnostics: unformatted(streamName, err)}})
 	}
 	_, err = w.out.Write(out)
 	return err

@@ -116,12 +116,19 @@ func (c *tokenListCmd) Run(w *world) error {
 		return err
 	}
 	return printList(w, l.Items, "no tokens", []string{"name", "owner", "only", "created", "expires", "state"}, func(t httpapi.Token) []string {
-		state := "good"
-		if t.Revoked {
-			state = "revoked"
-		}
-		return []string{t.Name, t.Owner, orDash(strings.Join(t.Only, " "), "all"), stamp(t.Created), stamp(t.Expires), state}
+		return []string{t.Name, t.Owner, orDash(clip(strings.Join(t.Only, " "), 60), "all"), stamp(t.Created), stamp(t.Expires), tokenState(t, time.Now())}
 	})
+}
+
+// tokenState says whether a token lets anybody in.
+func tokenState(t httpapi.Token, now time.Time) string {
+	switch {
+	case t.Revoked:
+		return "revoked"
+	case !t.Expires.IsZero() && !t.Expires.After(now):
+		return "expired"
+	}
+	return "good"
 }
 
 type tokenRevokeCmd struct {

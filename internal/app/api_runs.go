@@ -300,9 +300,10 @@ func (a *api) Resume(ctx context.Context, who auth.Caller, n int64, reason strin
 }
 
 // Watch sends what happens to a run.
-func (a *api) Watch(ctx context.Context, who auth.Caller, n, after int64) (<-chan httpapi.RunEvent, error) {
-	if _, err := a.summary(ctx, who, n); err != nil {
-		return nil, err
+func (a *api) Watch(ctx context.Context, who auth.Caller, n, after int64) (<-chan httpapi.RunEvent, bool, error) {
+	sum, err := a.summary(ctx, who, n)
+	if err != nil {
+		return nil, false, err
 	}
 	events := make(chan httpapi.RunEvent, 16)
 	w := &watcher{ctx: ctx, to: events, after: after}
@@ -312,9 +313,13 @@ func (a *api) Watch(ctx context.Context, who auth.Caller, n, after int64) (<-cha
 		err := a.engine.Watch(ctx, run.ID(n), after/eventsPerRecord-1, w.update)
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("run not watched to its end", "run_id", run.ID(n).String(), "error", err)
+			select {
+			case events <- httpapi.RunEvent{Err: err}:
+			case <-ctx.Done():
+			}
 		}
 	})
-	return events, nil
+	return events, sum.Status.Final(), nil
 }
 
 // eventsPerRecord is how many numbers a record of the journal has for the events

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"riposte/internal/fault"
 )
 
 func TestAListIsPagedByCursor(t *testing.T) {
@@ -222,6 +224,14 @@ data: {"id":"R-1","playbook":"block-ip","status":"succeeded","started":"2026-03-
 	if strings.Contains(string(a.body), "id: 2") || !strings.Contains(string(a.body), "id: 3") {
 		t.Errorf("after event 2 came %s", a.body)
 	}
+	for _, id := range []string{"3", "9"} {
+		if a := c.do("GET", "/api/runs/R-1/events", "", "Last-Event-ID", id); a.status != http.StatusNoContent || len(a.body) > 0 {
+			t.Errorf("after the end an EventSource must stop: %d %s", a.status, a.body)
+		}
+	}
+	c.do("GET", "/api/runs/R-1/events?after=3", "").ok(http.StatusNoContent)
+	w.watched[1] = []RunEvent{{N: 4, Err: fmt.Errorf("read the journal: %w", fault.Transient)}}
+	c.do("GET", "/api/runs/R-1/events", "", "Last-Event-ID", "3").problem(503, "try-again")
 	c.do("GET", "/api/runs/R-1/events", "", "Last-Event-ID", "x").problem(422, "invalid")
 	c.do("GET", "/api/runs/R-2/events", "").problem(404, "not-found")
 }

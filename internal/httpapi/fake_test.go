@@ -340,11 +340,11 @@ func (w *world) Resume(_ context.Context, _ auth.Caller, n int64, _ string) erro
 	return w.set(n, func(r *Run) { r.Paused = false })
 }
 
-func (w *world) Watch(_ context.Context, _ auth.Caller, n, after int64) (<-chan RunEvent, error) {
+func (w *world) Watch(_ context.Context, _ auth.Caller, n, after int64) (<-chan RunEvent, bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.runs[n] == nil {
-		return nil, gone("run", n)
+		return nil, false, gone("run", n)
 	}
 	events := make(chan RunEvent, len(w.watched[n]))
 	for _, e := range w.watched[n] {
@@ -353,7 +353,7 @@ func (w *world) Watch(_ context.Context, _ auth.Caller, n, after int64) (<-chan 
 		}
 	}
 	close(events)
-	return events, nil
+	return events, true, nil
 }
 
 func (w *world) Approvals(context.Context, auth.Caller, ApprovalFilter, Page) (Found[Approval], error) {

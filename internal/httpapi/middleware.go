@@ -94,6 +94,9 @@ func maxBody(r *http.Request) int64 {
 }
 
 func tooLargeDetail(limit int64) string {
+	if limit >= 1<<20 && limit%(1<<20) == 0 {
+		return fmt.Sprintf("the body is larger than %d MiB; send less at a time", limit>>20)
+	}
 	return fmt.Sprintf("the body is larger than %d bytes", limit)
 }
 

@@ -26,8 +26,9 @@ type Runs interface {
 	Resume(ctx context.Context, who auth.Caller, id int64, reason string) error
 	// Watch sends what happens to a run, from what follows the event of the given
 	// number on, and closes the channel when the run has ended and all is sent, or when
-	// ctx ends. Numbers begin at 1.
-	Watch(ctx context.Context, who auth.Caller, id, after int64) (<-chan RunEvent, error)
+	// ctx ends. Numbers begin at 1. ended tells whether the run has ended already, so
+	// that what is left to send comes at once.
+	Watch(ctx context.Context, who auth.Caller, id, after int64) (events <-chan RunEvent, ended bool, err error)
 }
 
 // RunFilter narrows a list of runs. Zero values do not.
@@ -126,6 +127,7 @@ type RunEvent struct {
 	Kind string
 	Run  *Run  // for run and end
 	Step *Step // for step
+	Err  error // the run cannot be watched on; nothing else is set, and nothing follows
 }
 
 // The kinds of event that a watcher gets.

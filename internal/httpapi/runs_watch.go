@@ -32,7 +32,7 @@ type watchInput struct {
 
 func (a *api) watchRoute() {
 	o := describing("Server-sent events. `run`: the run as in the list; `step`: a step; `end`: the run has ended and nothing follows. "+
-		"Every event has an id; a client that reconnects with Last-Event-ID misses none.",
+		"Every event has an id; a client that reconnects with Last-Event-ID misses none, and is answered 204 where it has them all, which tells an EventSource to stop.",
 		op("runs", get, "/api/runs/{id}/events", "watch-run", "Watch a run live"))
 	add(a, auth.RunsRead, o, a.watchRun)
 	streams(a.huma.OpenAPI().Paths["/api/runs/{id}/events"].Get)
@@ -42,6 +42,7 @@ func (a *api) watchRoute() {
 func streams(op *huma.Operation) {
 	op.Responses["200"] = &huma.Response{Description: "Events, until the run has ended",
 		Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}}
+	op.Responses["204"] = &huma.Response{Description: "The run has ended and the client has every event: do not connect again"}
 }
 
 func (a *api) watchRun(ctx context.Context, in *watchInput) (*huma.StreamResponse, error) {
@@ -56,21 +57,34 @@ func (a *api) watchRun(ctx context.Context, in *watchInput) (*huma.StreamRespons
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	events, err := a.Runs.Watch(ctx, in.caller, n, after)
+	events, ended, err := a.Runs.Watch(ctx, in.caller, n, after)
 	if err != nil {
 		cancel()
 		return nil, err
 	}
+	var first RunEvent
+	left := true
+	if ended && after > 0 { // a browser comes back after the end, too, until it is told not to
+		first, left = <-events
+	}
+	if first.Err != nil {
+		cancel()
+		return nil, first.Err
+	}
 	return &huma.StreamResponse{Body: func(h huma.Context) {
 		defer cancel()
 		_, w := humago.Unwrap(h)
-		a.send(ctx, w, events)
+		if !left {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		a.send(ctx, w, first, events)
 	}}, nil
 }
 
 // send writes events until there are no more, the client goes, or the server
-// stops.
-func (a *api) send(ctx context.Context, w http.ResponseWriter, events <-chan RunEvent) {
+// stops. first is one that was taken from them already, or none.
+func (a *api) send(ctx context.Context, w http.ResponseWriter, first RunEvent, events <-chan RunEvent) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
 	rc := http.NewResponseController(w)
@@ -80,10 +94,14 @@ func (a *api) send(ctx context.Context, w http.ResponseWriter, events <-chan Run
 		_ = rc.SetWriteDeadline(time.Now().Add(patience)) // the clock of sockets, not ours
 		return do(w) == nil && rc.Flush() == nil
 	}
-	for open := write(comment("watching")); open; {
+	open := write(comment("watching"))
+	if first.N > 0 {
+		open = open && write(func(w io.Writer) error { return writeEvent(w, first) })
+	}
+	for open {
 		select {
 		case e, ok := <-events:
-			open = ok && write(func(w io.Writer) error { return writeEvent(w, e) })
+			open = ok && e.Err == nil && write(func(w io.Writer) error { return writeEvent(w, e) })
 		case <-beat.C:
 			open = write(comment("still here"))
 		case <-a.stop:

@@ -39,7 +39,7 @@ type Source struct {
 	Mapping *alert.Mapping
 }
 
-// Counts says what a batch of events was.
+// Counts says what a batch of events was; each event is one of them.
 type Counts struct {
 	Received   int `json:"received"`   // events
 	Accepted   int `json:"accepted"`   // new alerts

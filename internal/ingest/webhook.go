@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -74,6 +75,10 @@ func (h *Webhook) Serve(w http.ResponseWriter, r *http.Request, s Source) {
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > MaxBody {
+		w.Header().Set("Connection", "close") // the rest of it is not waited for
+		return nil, tooLarge()
+	}
 	body, err := plainBody(http.MaxBytesReader(w, r.Body, MaxBody), r.Header.Get("Content-Encoding"))
 	if err != nil {
 		return nil, err
@@ -85,17 +90,22 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large), n > MaxBody:
-		return nil, fmt.Errorf("the body is larger than %d MiB; send less at a time: %w", MaxBody>>20, fault.Invalid)
+		return nil, tooLarge()
 	case err != nil:
 		return nil, fmt.Errorf("read the body: %v: %w", err, fault.Invalid)
 	}
 	return bytes.Clone(buf.Bytes()), nil // alerts keep parts of it
 }
 
+// tooLarge is what a body that is read no further is answered with.
+func tooLarge() error {
+	return fmt.Errorf("read the body: %w: %w", &http.MaxBytesError{Limit: MaxBody}, fault.Invalid)
+}
+
 // plainBody is a body without its compression. What comes out of it is limited
 // as what goes in.
 func plainBody(body io.Reader, encoding string) (io.Reader, error) {
-	switch encoding {
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
 	case "", "identity":
 		return body, nil
 	case "gzip", "x-gzip":
@@ -184,9 +194,10 @@ func (h *Webhook) take(ctx context.Context, s Source, events []event, single boo
 func (a *Answer) count(alerts []alert.Alert, taken []Taken) {
 	for i, t := range taken {
 		switch {
+		case alerts[i].Error != "": // counted as unread, also when it comes again
 		case t.Duplicate:
 			a.Duplicates++
-		case alerts[i].Error == "":
+		default:
 			a.Accepted++
 		}
 	}

@@ -136,7 +136,7 @@ func TestACompressedBodyIsReadWithinTheLimit(t *testing.T) {
 		var failure error
 		h := &ingest.Webhook{Sink: newStore(), Problem: func(_ http.ResponseWriter, _ *http.Request, err error) { failure = err }}
 		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
-		r.Header.Set("Content-Encoding", "gzip")
+		r.Header.Set("Content-Encoding", "GZip") // codings know no case
 		w := httptest.NewRecorder()
 		h.Serve(w, r, ingest.Source{Name: "hook", Mapping: plainMapping(t)})
 		var a ingest.Answer
@@ -165,10 +165,46 @@ func TestACompressedBodyIsReadWithinTheLimit(t *testing.T) {
 	}{
 		"not compressed": {[]byte(event("a")), "said to be gzip, and is not"},
 		"cut off":        {packed(event("a"))[:20], "read the body"},
-		"a bomb":         {packed(strings.Repeat(" ", ingest.MaxBody+1)), "larger than 32 MiB"},
+		"a bomb":         {packed(strings.Repeat(" ", ingest.MaxBody+1)), "too large"},
 	} {
 		if _, err := send(c.body); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestABodyThatIsTooLargeIsToldBeforeItIsRead(t *testing.T) {
+	t.Parallel()
+	var failure error
+	h := &ingest.Webhook{Sink: newStore(), Problem: func(_ http.ResponseWriter, _ *http.Request, err error) { failure = err }}
+	r := httptest.NewRequest(http.MethodPost, "/", unread{t})
+	r.ContentLength = ingest.MaxBody + 1
+	h.Serve(httptest.NewRecorder(), r, ingest.Source{Name: "hook", Mapping: plainMapping(t)})
+	var large *http.MaxBytesError
+	if !errors.As(failure, &large) || large.Limit != ingest.MaxBody || !errors.Is(failure, fault.Invalid) {
+		t.Errorf("%v", failure)
+	}
+}
+
+// unread is a body that nobody may read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body was read")
+	return 0, io.EOF
+}
+
+func TestAnUnreadEventThatComesAgainIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	body := event("a") + "{broken\n" + event("b")
+	for i, want := range []ingest.Counts{{Received: 3, Accepted: 2, Unread: 1}, {Received: 3, Duplicates: 2, Unread: 1}} {
+		_, got, err := post(t, s, body, "application/x-ndjson")
+		if d := cmp.Diff(want, got.Counts); err != nil || d != "" {
+			t.Errorf("post %d: %v (-want +got):\n%s", i, err, d)
+		}
+		if len(got.Errors) != 1 || got.Errors[0].Line != 2 {
+			t.Errorf("post %d: %+v", i, got.Errors)
 		}
 	}
 }

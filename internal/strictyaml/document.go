@@ -38,6 +38,9 @@ func Parse(file string, data []byte) (*Document, error) {
 	if !utf8.Valid(data) {
 		return nil, Errors{{File: file, Pos: invalidAt(data), What: "not UTF-8", Expected: "save the file as UTF-8"}}
 	}
+	if line, directive := Directive(string(data)); line > 0 {
+		return nil, Errors{{File: file, Pos: Pos{line, 1}, What: "the directive " + directive, Expected: "leave it out: directives are not allowed"}}
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var root yaml.Node
 	if err := dec.Decode(&root); err != nil && !errors.Is(err, io.EOF) {
@@ -111,6 +114,24 @@ func (d *Document) syntax(err error) *Error {
 		e.Pos = Pos{line, 1}
 	}
 	return e
+}
+
+// Directive finds the first directive before a text's document, such as
+// %YAML 1.1: it would change what plain words mean. line counts from 1 and is 0
+// where there is none.
+func Directive(text string) (line int, directive string) {
+	n := 0
+	for l := range strings.Lines(strings.TrimPrefix(text, "\uFEFF")) {
+		n++
+		l = strings.TrimRight(l, " \t\r\n")
+		switch {
+		case strings.HasPrefix(l, "%"):
+			return n, l
+		case strings.TrimLeft(l, " \t") != "" && !strings.HasPrefix(strings.TrimLeft(l, " \t"), "#"):
+			return 0, ""
+		}
+	}
+	return 0, ""
 }
 
 func invalidAt(data []byte) Pos {

@@ -151,3 +151,18 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestADirectiveIsRefusedAtItsLine(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"%YAML 1.1\n---\ntitle: a\n":            "a.yaml:1:1: the directive %YAML 1.1; leave it out: directives are not allowed",
+		"# one\n\n%TAG ! !x  \n---\ntitle: a\n": "a.yaml:3:1: the directive %TAG ! !x; leave it out: directives are not allowed",
+		"---\ntitle: |\n  a\n%YAML 1.1\n":       "",
+		"title: \"100\n  %\"\nnote: 5\n%x: 1\n": "",
+	} {
+		_, err := Parse("a.yaml", []byte(text))
+		if want != "" && (err == nil || err.Error() != want) || want == "" && err != nil && strings.Contains(err.Error(), "leave it out") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

@@ -227,7 +227,10 @@ function follow(r) {
   const again = () => { clearTimeout(due); due = setTimeout(look, 150); };
   for (const kind of ["run", "step"]) stream.addEventListener(kind, again);
   stream.addEventListener("end", () => { hush(); again(); });
-  stream.onerror = () => offline(new Error("The live connection broke; trying again."));
+  stream.onerror = () => {
+    if (stream && stream.readyState === EventSource.CLOSED) { hush(); again(); return; } // it had ended before
+    offline(new Error("The live connection broke; trying again."));
+  };
   stream.onopen = () => offline(null);
 }
 
