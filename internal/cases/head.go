@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"riposte/internal/fault"
 )
@@ -16,8 +17,8 @@ func (c Open) apply(a *applier) error {
 	if a.Case.ID != 0 {
 		return fmt.Errorf("open case %s: it is there already: %w", a.Case.ID, fault.Conflict)
 	}
-	err := first(title("the case", c.Title), text("the description", c.Description), severity(c.Severity),
-		oneOf("TLP", c.TLP, TLPs), oneOf("PAP", c.PAP, PAPs))
+	err := first(title("the case", c.Title), text("the description", c.Description), text("the category", c.Category),
+		text("the owner", c.Owner), text("the group key", c.Group), severity(c.Severity), oneOf("TLP", c.TLP, TLPs), oneOf("PAP", c.PAP, PAPs))
 	if err != nil {
 		return err
 	}
@@ -25,10 +26,19 @@ func (c Open) apply(a *applier) error {
 	if err != nil {
 		return err
 	}
+	fields := maps.Clone(c.Fields)
+	for name, v := range fields {
+		if err := holdsJSON(name, v); err != nil {
+			return err
+		}
+		if isNull(v) {
+			delete(fields, name)
+		}
+	}
 	a.Case = Case{
 		Tenant: a.Case.Tenant, Title: c.Title, Description: c.Description, Category: c.Category, Severity: c.Severity,
 		Status: IsOpen, Owner: c.Owner, TLP: c.TLP, PAP: c.PAP, Tags: tags, Group: c.Group,
-		Fields: maps.Clone(c.Fields), Opened: a.at,
+		Fields: fields, Opened: a.at,
 	}
 	a.say(Entry{Kind: Opened, What: "Case opened: " + short(c.Title), New: a.json(a.Case.Severity), Field: "severity"})
 	return nil
@@ -40,8 +50,10 @@ func (c Set) apply(a *applier) error {
 		ifSet(c.Title, func(s string) error { return title("the case", s) }),
 		ifSet(c.Description, func(s string) error { return text("the description", s) }),
 		ifSet(c.Summary, func(s string) error { return text("the summary", s) }),
+		ifSet(c.Category, func(s string) error { return text("the category", s) }),
+		ifSet(c.Owner, func(s string) error { return text("the owner", s) }),
 		ifSet(c.Severity, severity),
-		ifSet(c.Verdict, func(v Verdict) error { return oneOf("verdict", v, Verdicts) }),
+		ifSet(c.Verdict, h.judged),
 		ifSet(c.TLP, func(s string) error { return oneOf("TLP", s, TLPs) }),
 		ifSet(c.PAP, func(s string) error { return oneOf("PAP", s, PAPs) }),
 	)
@@ -63,6 +75,15 @@ func (c Set) apply(a *applier) error {
 	return c.fields(a)
 }
 
+// judged checks a new verdict: an open case may lose its own, a closed one never
+// stands there without any.
+func (c *Case) judged(v Verdict) error {
+	if v == "" && c.Status == IsClosed {
+		return fmt.Errorf("take the verdict from case %s: a closed case has a verdict; reopen it first, or give another: %w", c.ID, fault.Conflict)
+	}
+	return oneOf("verdict", v, Verdicts)
+}
+
 func ifSet[T any](p *T, check func(T) error) error {
 	if p == nil {
 		return nil
@@ -76,7 +97,9 @@ func (c Set) tags(a *applier) error {
 	if err != nil {
 		return err
 	}
-	tags = slices.DeleteFunc(tags, func(t string) bool { return slices.Contains(c.RemoveTags, t) })
+	for _, gone := range c.RemoveTags {
+		tags = slices.DeleteFunc(tags, func(t string) bool { return t == strings.TrimSpace(gone) })
+	}
 	if slices.Equal(old, tags) {
 		return nil
 	}
@@ -93,6 +116,9 @@ func addTags(have, more []string) ([]string, error) {
 		if t == "" || len(t) > maxTag {
 			return nil, fmt.Errorf("a tag has 1 to %d bytes, %q does not: %w", maxTag, t, fault.Invalid)
 		}
+		if !utf8.ValidString(t) {
+			return nil, fmt.Errorf("the tag %q is not UTF-8 text: %w", t, fault.Invalid)
+		}
 		tags = append(tags, t)
 	}
 	slices.Sort(tags)
@@ -105,10 +131,10 @@ func addTags(have, more []string) ([]string, error) {
 func (c Set) fields(a *applier) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
 		next, old := c.Fields[name], a.Case.Fields[name]
-		if !json.Valid(next) {
-			return fmt.Errorf("field %s holds no JSON: %w", name, fault.Invalid)
+		if err := holdsJSON(name, next); err != nil {
+			return err
 		}
-		if bytes.Equal(next, []byte("null")) {
+		if isNull(next) {
 			next = nil
 		}
 		if bytes.Equal(old, next) {
@@ -127,6 +153,15 @@ func (c Set) fields(a *applier) error {
 	}
 	return nil
 }
+
+func holdsJSON(name string, v json.RawMessage) error {
+	if !json.Valid(v) {
+		return fmt.Errorf("field %s holds no JSON: %w", name, fault.Invalid)
+	}
+	return nil
+}
+
+func isNull(v json.RawMessage) bool { return bytes.Equal(bytes.TrimSpace(v), []byte("null")) }
 
 func (c Close) apply(a *applier) error {
 	if c.Verdict == "" {

@@ -131,12 +131,21 @@ func (c AddAlert) apply(a *applier) error {
 	if c.Alert == 0 {
 		return fmt.Errorf("add an alert to case %s: which one is not said: %w", a.Case.ID, fault.Invalid)
 	}
+	if c.Severity != 0 { // an alert of which nobody said it raises nothing
+		if err := severity(c.Severity); err != nil {
+			return err
+		}
+	}
 	if a.parts.Alert != nil {
 		return nil
 	}
 	a.Case.Alerts++
 	a.Alert = &AlertLink{Alert: c.Alert, Added: a.at}
-	a.say(Entry{Kind: AlertAdded, What: strings.TrimSpace(fmt.Sprintf("Alert %s added: %s", c.Alert, short(c.Title))), Links: []string{c.Alert.String()}})
+	what := fmt.Sprintf("Alert %s added", c.Alert)
+	if named := short(c.Title); named != "" {
+		what += ": " + named
+	}
+	a.say(Entry{Kind: AlertAdded, What: what, Links: []string{c.Alert.String()}})
 	if c.Severity > a.Case.Severity {
 		set(a, "severity", &a.Case.Severity, &c.Severity)
 	}
