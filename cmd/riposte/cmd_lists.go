@@ -1,13 +1,8 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"strings"
 
 	"riposte/internal/httpapi"
@@ -65,14 +60,16 @@ func listPath(name string) (string, error) {
 
 type listsImportCmd struct {
 	Name    string `arg:"" help:"The list; it is made if it is not there."`
-	File    string `arg:"" default:"-" help:"A file with one value a line, or one JSON object a line as export writes it; - is standard input."`
+	File    string `arg:"" default:"-" help:"The file; - is standard input. It is read whole before anything is sent, and a wrong row sends nothing."`
+	Format  string `name:"format" enum:"auto,text,csv,json,ndjson" default:"auto" help:"text: one value a line, # begins a comment. csv: a header with value, and note and expires if there are any. json: one array. ndjson: one object a line, as export writes them. auto looks at the file's name and beginning."`
+	Column  string `name:"column" placeholder:"NAME" help:"The column of a CSV file that holds the values, if that is not value; columns that are not known are left out then."`
 	Replace bool   `name:"replace" help:"Take out all others."`
 	sure
 }
 
 // Examples leads the command's help.
 func (*listsImportCmd) Examples() string {
-	return "riposte lists import own-domains domains.txt\nriposte lists export vips | riposte lists import vips-copy -\nriposte lists import own-domains domains.txt --replace --yes"
+	return "riposte lists import own-domains domains.txt\nriposte lists import vips people.csv --column mail\nriposte lists export vips | riposte lists import vips-copy -\nriposte lists import own-domains domains.txt --replace --yes"
 }
 
 // Run imports a list.
@@ -81,7 +78,7 @@ func (c *listsImportCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	entries, err := c.read(w)
+	entries, err := readEntries(w.in, c.File, c.Format, c.Column)
 	if err != nil {
 		return err
 	}
@@ -104,68 +101,6 @@ func (c *listsImportCmd) Run(w *world) error {
 	}
 	fmt.Fprintf(w.out, "%s: %d added, %d were there, %d removed\n", c.Name, out.Added, out.Kept, out.Removed)
 	return nil
-}
-
-const maxImport = 12 << 20
-
-// read takes the file apart: everything must be right before anything is sent.
-func (c *listsImportCmd) read(w *world) ([]httpapi.ListEntry, error) {
-	in := w.in
-	if c.File != "-" {
-		f, err := os.Open(c.File)
-		if err != nil {
-			return nil, misusef("%s", pathError(err))
-		}
-		defer f.Close()
-		in = f
-	}
-	raw, err := io.ReadAll(io.LimitReader(in, maxImport+1))
-	if err != nil {
-		return nil, misusef("read %s: %s", c.File, pathError(err))
-	}
-	if len(raw) > maxImport {
-		return nil, misusef("%s: larger than %d MiB; import it in parts", c.File, maxImport>>20)
-	}
-	entries := []httpapi.ListEntry{}
-	lines := bufio.NewScanner(bytes.NewReader(raw))
-	lines.Buffer(nil, 64<<10)
-	for n := 1; lines.Scan(); n++ {
-		e, err := listLine(strings.TrimSpace(lines.Text()))
-		if err != nil {
-			return nil, misusef("%s:%d:1: %s", c.File, n, err)
-		}
-		if e.Value != "" {
-			entries = append(entries, e)
-		}
-	}
-	if lines.Err() != nil {
-		return nil, misusef("%s:%d:1: a line is longer than 64 KiB", c.File, len(entries)+1)
-	}
-	return entries, nil
-}
-
-// listLine reads a value, or an object; empty lines and comments are nothing.
-func listLine(line string) (e httpapi.ListEntry, err error) {
-	switch {
-	case line == "" || strings.HasPrefix(line, "#"):
-		return e, nil
-	case !strings.HasPrefix(line, "{"):
-		e.Value = line
-	default:
-		dec := json.NewDecoder(strings.NewReader(line))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&e); err != nil {
-			return e, fmt.Errorf("not an entry: %w; expected {\"value\": …} with note and expires, or the bare value", err)
-		}
-		if e.Value == "" {
-			return e, fmt.Errorf("the entry has no value")
-		}
-		e.Added, e.By = httpapi.ListEntry{}.Added, ""
-	}
-	if len(e.Value) > 2048 {
-		return e, fmt.Errorf("the value is longer than 2048 bytes")
-	}
-	return e, nil
 }
 
 type listsExportCmd struct {

@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"riposte/internal/auth"
+	"riposte/internal/fault"
 	"riposte/internal/httpapi"
 	"riposte/internal/store"
 )
@@ -23,10 +25,15 @@ func (a *api) Lists(ctx context.Context, who auth.Caller) ([]httpapi.ListInfo, e
 	return out, err
 }
 
-// ListEntries lists what is in one. A list that nobody wrote to is empty.
+// ListEntries lists what is in one. A list is there while it holds values; the
+// one that intel.allow_list looks into always is.
 func (a *api) ListEntries(ctx context.Context, who auth.Caller, list string, p httpapi.Page) (httpapi.Found[httpapi.ListEntry], error) {
 	page, err := read(ctx, a, func(q *store.Reader) (store.Page[store.ListEntry], error) {
-		return store.ListEntries(q, who.Tenant, list, utc(a.now()), slice(p))
+		page, err := store.ListEntries(q, who.Tenant, list, utc(a.now()), slice(p))
+		if err == nil && len(page.Items) == 0 && p.Cursor == "" && list != AllowList {
+			err = fmt.Errorf("there is no list %s, or nothing is left in it: %w", list, fault.NotFound)
+		}
+		return page, err
 	})
 	return found(page, err, func(e store.ListEntry) httpapi.ListEntry {
 		return httpapi.ListEntry{Value: e.Value, Note: e.Note, Expires: e.Expires, Added: e.Added, By: e.By}

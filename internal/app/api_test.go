@@ -55,6 +55,8 @@ func TestWrongPartsOfARequestAreNamedByPointer(t *testing.T) {
 		{"an alert for a case", "/api/cases", map[string]any{"title": "x", "alerts": []string{"A-99"}}, []httpapi.ProblemError{{Pointer: "#/alerts/0", Detail: "there is no alert A-99"}}},
 		{"a permission of a token", "/api/tokens", map[string]any{"name": "t", "only": []string{"runs:read", "runs:red"}}, []httpapi.ProblemError{{Pointer: "#/only/1"}}},
 		{"a token that is over", "/api/tokens", map[string]any{"name": "t", "expires": "2020-01-01T00:00:00Z"}, []httpapi.ProblemError{{Pointer: "#/expires", Detail: "it expires at 2020-01-01T00:00:00Z, which is over"}}},
+		{"a connection's name", "/api/connections", map[string]any{"name": "EDR 1", "connector": "edr-sim"}, []httpapi.ProblemError{
+			{Pointer: "#/name", Detail: "expected a name such as firewall-berlin: a small letter, then up to 62 small letters, digits, hyphens or underscores"}}},
 		{"a connection's fields", "/api/connections", map[string]any{"name": "edr", "connector": "edr-sim", "config": map[string]any{"base_urll": "http://192.0.2.1"}}, []httpapi.ProblemError{
 			{Pointer: "#/config/base_url", Detail: "it is missing"}, {Pointer: "#/config/base_urll", Detail: `there is no such field; did you mean "base_url"?`},
 			{Pointer: "#/secrets/token", Detail: "it is missing; it is secret, so send it under secrets"},
@@ -75,6 +77,21 @@ func TestWrongPartsOfARequestAreNamedByPointer(t *testing.T) {
 				t.Errorf("%s\n%s", p.Detail, diff)
 			}
 		})
+	}
+}
+
+func TestAListThatIsNotThereIsNotAnEmptyOne(t *testing.T) {
+	t.Parallel()
+	s, _ := serve(t, t.TempDir(), "")
+	p := s.refused(http.StatusNotFound, http.MethodGet, "/api/lists/own", nil)
+	if p.Detail != "there is no list own, or nothing is left in it" {
+		t.Errorf("%q", p.Detail)
+	}
+	var l httpapi.List[httpapi.ListEntry]
+	s.send(http.MethodGet, "/api/lists/"+app.AllowList, nil, &l)
+	s.send(http.MethodPost, "/api/lists/own/import", map[string]any{"entries": []any{map[string]any{"value": "a"}}}, nil)
+	if s.send(http.MethodGet, "/api/lists/own", nil, &l); len(l.Items) != 1 {
+		t.Errorf("%+v", l)
 	}
 }
 

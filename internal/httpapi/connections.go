@@ -61,7 +61,7 @@ type Connection struct {
 
 // NewConnection is what a connection is made from.
 type NewConnection struct {
-	Name      string            `json:"name" pattern:"^[a-z][a-z0-9_-]{0,62}$" patternDescription:"small letters, digits, hyphens and underscores"`
+	Name      string            `json:"name" pattern:"^[a-z][a-z0-9_-]{0,62}$" patternDescription:"a name such as firewall-berlin: a small letter, then up to 62 small letters, digits, hyphens or underscores"`
 	Connector string            `json:"connector" minLength:"1" maxLength:"64"`
 	Config    map[string]any    `json:"config,omitempty" doc:"The connector's fields, and those of every connection: proxy, ca, clearance {tlp, pap}, allow_private, allow_loopback, allow_link_local, rate_per_second, burst, max_in_flight, serves."`
 	Secrets   map[string]string `json:"secrets,omitempty" writeOnly:"true" doc:"The secret fields. They are sealed and never shown again."`

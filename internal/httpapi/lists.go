@@ -54,7 +54,7 @@ type listEntriesInput struct {
 
 // ListName is embedded in the input of every operation that writes a list.
 type ListName struct {
-	Name string `path:"name" maxLength:"64" pattern:"^[a-z][a-z0-9_-]{0,62}$" patternDescription:"small letters, digits, hyphens and underscores"`
+	Name string `path:"name" maxLength:"64" pattern:"^[a-z][a-z0-9_-]{0,62}$" patternDescription:"a name such as own-domains: a small letter, then up to 62 small letters, digits, hyphens or underscores"`
 }
 
 type importInput struct {
