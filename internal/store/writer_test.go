@@ -14,7 +14,12 @@ import (
 // open opens a fresh database with a table n (v) for tests of the writer.
 func open(t testing.TB, opt Options) *DB {
 	t.Helper()
-	d, err := Open(context.Background(), filepath.Join(t.TempDir(), "riposte.db"), opt)
+	return openAt(t, filepath.Join(t.TempDir(), "riposte.db"), opt)
+}
+
+func openAt(t testing.TB, where string, opt Options) *DB {
+	t.Helper()
+	d, err := Open(context.Background(), where, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +29,7 @@ func open(t testing.TB, opt Options) *DB {
 		}
 	})
 	write(t, d, func(tx *Tx) error {
-		_, err := tx.Exec("CREATE TABLE n (v INTEGER PRIMARY KEY, s TEXT NOT NULL DEFAULT '') STRICT")
+		_, err := tx.Exec("CREATE TABLE n (v BIGINT PRIMARY KEY, s TEXT NOT NULL DEFAULT '')")
 		return err
 	})
 	return d
