@@ -65,6 +65,7 @@ type Caller struct {
 	checks    checkCache
 	mu        sync.RWMutex
 	opened    map[string]*opened
+	shares    shares
 }
 
 // opened is a connection ready for calls.
@@ -75,6 +76,7 @@ type opened struct {
 	secrets    map[string]string
 	redactor   *connector.Redactor
 	limiter    *rate.Limiter
+	bucket     string // see Limits
 }
 
 func (c *Caller) now() time.Time {
@@ -191,14 +193,10 @@ func (c *Caller) open(tenant string, conn *connector.Connection, name string) (*
 	if err != nil {
 		return nil, err
 	}
-	if o != nil {
-		fresh.limiter = o.limiter
-		perSecond, burst := limitsOf(conn, m)
-		fresh.limiter.SetLimit(perSecond)
-		fresh.limiter.SetBurst(burst)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	share := c.shares.join(tenant, fresh)
+	fresh.limiter, fresh.bucket = share.limiter, share.bucket
 	if c.opened == nil {
 		c.opened = map[string]*opened{}
 	}
@@ -207,11 +205,7 @@ func (c *Caller) open(tenant string, conn *connector.Connection, name string) (*
 }
 
 func (c *Caller) unseal(tenant string, conn *connector.Connection, m *connector.Manifest) (*opened, error) {
-	perSecond, burst := limitsOf(conn, m)
-	o := &opened{
-		connection: conn, manifest: m, config: m.Config.WithDefaults(conn.Config), secrets: map[string]string{},
-		limiter: rate.NewLimiter(perSecond, burst),
-	}
+	o := &opened{connection: conn, manifest: m, config: m.Config.WithDefaults(conn.Config), secrets: map[string]string{}}
 	if o.config == nil {
 		o.config = map[string]any{}
 	}
@@ -350,6 +344,7 @@ func (c *Caller) Forget(tenant, name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.opened, tenant+"\x00"+name)
+	c.shares.leave(tenant + "\x00" + name)
 	for _, rt := range c.Runtimes {
 		if f, ok := rt.(interface{ Forget(tenant, name string) }); ok {
 			f.Forget(tenant, name)

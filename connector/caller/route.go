@@ -16,6 +16,9 @@ type Limits struct {
 	MaxInFlight int
 	Rate        float64 // calls a second
 	Burst       int
+	// Bucket names the calls that count together where the rate belongs to a
+	// credential that several connections may show; "" is the connection's own.
+	Bucket string
 }
 
 // Route says which connection serves an action, named as connector.id or as a
@@ -42,7 +45,7 @@ func (c *Caller) Route(tenant, using, action string) (name string, l Limits) {
 		}
 		conn = routes[0].connection
 	}
-	return conn.Name, c.limits(conn)
+	return conn.Name, c.limits(tenant, conn)
 }
 
 // Limits gives what a connection bears, none if it is not known.
@@ -51,10 +54,10 @@ func (c *Caller) Limits(tenant, name string) Limits {
 	if err != nil {
 		return Limits{}
 	}
-	return c.limits(conn)
+	return c.limits(tenant, conn)
 }
 
-func (c *Caller) limits(conn *connector.Connection) Limits {
+func (c *Caller) limits(tenant string, conn *connector.Connection) Limits {
 	l := Limits{MaxInFlight: conn.MaxInFlight}
 	m := c.Manifests.Manifest(conn.Connector)
 	if m == nil {
@@ -64,6 +67,11 @@ func (c *Caller) limits(conn *connector.Connection) Limits {
 		l.MaxInFlight = m.MaxInFlight
 	}
 	perSecond, burst := limitsOf(conn, m)
+	if countsByCredential(m) {
+		if o, err := c.open(tenant, conn, conn.Connector); err == nil { // else the call says what is wrong
+			perSecond, burst, l.Bucket = o.limiter.Limit(), o.limiter.Burst(), o.bucket
+		}
+	}
 	if perSecond < 1e12 {
 		l.Rate, l.Burst = float64(perSecond), burst
 	}

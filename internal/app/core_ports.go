@@ -24,7 +24,7 @@ type calls core
 // Route says which connection serves an action.
 func (c *calls) Route(tenant, connection, action string) (string, engine.Limits) {
 	name, l := c.caller.Route(tenantOf(tenant), connection, action)
-	return name, engine.Limits{MaxInFlight: l.MaxInFlight, Rate: l.Rate, Burst: l.Burst}
+	return name, engine.Limits{MaxInFlight: l.MaxInFlight, Rate: l.Rate, Burst: l.Burst, Bucket: l.Bucket}
 }
 
 // Call makes one attempt and looks at the run's case where it may have changed.

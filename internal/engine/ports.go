@@ -121,6 +121,7 @@ type Limits struct {
 	MaxInFlight int
 	Rate        float64 // calls a second
 	Burst       int     // 0 with a Rate: 1
+	Bucket      string  // connections of a tenant with the same one share the rate; "": it is the connection's own
 }
 
 // Call is one attempt and on whose behalf it is made.

@@ -59,7 +59,7 @@ type conn struct {
 	name     string
 	limits   Limits
 	inFlight int
-	bucket   bucket
+	bucket   *bucket // of its own, or of all that share its rate
 	until    time.Time // asked by the product to leave it alone until then
 	blocked  []*leaf
 }
@@ -78,6 +78,7 @@ type scheduler struct {
 	used    int
 	queue   fairQueue
 	conns   map[connKey]*conn
+	buckets map[connKey]*bucket // that connections share, by their name
 	keys    map[string]*holder
 	rates   map[string]*window
 	wakeAt  time.Time
@@ -98,7 +99,7 @@ type holder struct {
 func newScheduler(places, perRun int, clock Clock) *scheduler {
 	return &scheduler{
 		places: places, perRun: perRun, clock: clock,
-		conns: map[connKey]*conn{}, keys: map[string]*holder{}, rates: map[string]*window{},
+		conns: map[connKey]*conn{}, buckets: map[connKey]*bucket{}, keys: map[string]*holder{}, rates: map[string]*window{},
 	}
 }
 
@@ -151,12 +152,26 @@ func (s *scheduler) connection(tenant, name string, l Limits, now time.Time) *co
 		c = &conn{name: name}
 		s.conns[k] = c
 	}
-	if c.limits != l {
+	if c.bucket == nil || c.limits != l {
 		c.limits = l
-		burst := float64(max(l.Burst, 1))
-		c.bucket = bucket{rate: l.Rate, burst: burst, tokens: burst, at: now}
+		c.bucket = s.bucketOf(tenant, l, now)
 	}
 	return c
+}
+
+// bucketOf is a new bucket for a connection, or the one that it shares.
+func (s *scheduler) bucketOf(tenant string, l Limits, now time.Time) *bucket {
+	burst := float64(max(l.Burst, 1))
+	k := connKey{tenant, l.Bucket}
+	b := s.buckets[k]
+	if b == nil {
+		b = &bucket{tokens: burst, at: now}
+	}
+	if l.Bucket != "" {
+		s.buckets[k] = b
+	}
+	b.rate, b.burst, b.tokens = l.Rate, burst, min(b.tokens, burst)
+	return b
 }
 
 // take gets everything that a task needs to leave, or nothing. Where something

@@ -65,6 +65,19 @@ var limitTests = []test{
 			b.Errorf("30 calls at 100 a second with a burst of 5 took %s", d)
 		}
 	}},
+	{"connections that show one credential share its rate", func(b *bench) {
+		for _, name := range []string{"rep-a", "rep-b"} {
+			b.world.Caller.Limit(name, engine.Limits{Rate: 100, Burst: 5, Bucket: "credential 1"})
+		}
+		b.open(strings.Replace(fan, "fan", "fan-a", 1)+"        using: rep-a\n", strings.Replace(fan, "fan", "fan-b", 1)+"        using: rep-b\n")
+		began := time.Now()
+		one, other := b.start("fan-a", map[string]any{"n": 15}), b.start("fan-b", map[string]any{"n": 15})
+		b.endsAs(one, run.Succeeded)
+		b.endsAs(other, run.Succeeded)
+		if d := time.Since(began); d < 240*time.Millisecond {
+			b.Errorf("30 calls of two connections at 100 a second with a burst of 5 took %s", d)
+		}
+	}},
 	{"a run has a limit of its own", func(b *bench) {
 		b.world.PerRun = 4
 		slow(b, "rep.get_ip", 2*time.Millisecond)
