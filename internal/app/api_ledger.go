@@ -44,6 +44,9 @@ func wireEntry(e store.LedgerEntry) httpapi.LedgerEntry {
 		At: e.At, Due: e.Due, Run: e.Run.String(), Step: e.Step, Playbook: e.Playbook, Version: e.Version, Case: caseRef(e.Case),
 		TakenBy: e.TakenBy, Reason: e.Why, UndoRun: e.TakenRun.String(), Ended: e.Ended, Problem: e.Problem, Targets: []httpapi.Target{},
 	}
+	if e.Wanted != 0 && e.State != guard.EntryTaken { // its turn is still to come
+		w.TakenBy, w.Reason = e.WantedBy, e.WantedWhy
+	}
 	for _, t := range e.Targets {
 		w.Targets = append(w.Targets, httpapi.Target{Kind: string(t.Kind), Value: t.Value})
 	}
@@ -72,8 +75,7 @@ func (a *api) Undo(ctx context.Context, who auth.Caller, u httpapi.Undo) ([]http
 		ids[i], names[i] = e.ID, entryRef(e.ID)
 	}
 	err = a.audited(ctx, who, "ledger.undo", "", map[string]any{"entries": names, "reason": u.Reason, "note": u.Note}, func() error {
-		a.engine.UndoAll(ids, who.Name, string(reason))
-		return nil
+		return a.engine.UndoAll(ctx, ids, who.Name, string(reason))
 	})
 	if err != nil {
 		return nil, err

@@ -288,6 +288,7 @@ func toEngine(e store.LedgerEntry) engine.Entry {
 	return engine.Entry{
 		ID: e.ID, Tenant: e.Tenant, Run: e.Run, Act: e.Act, Case: e.Case, Slug: e.Playbook, Version: e.Version, At: e.At,
 		Due: e.Due, State: string(e.State), By: e.TakenRun, UndoEntry: e.UndoEntry,
+		Wanted: engine.Wanted{Group: e.Wanted, By: e.WantedBy, Why: e.WantedWhy},
 	}
 }
 
@@ -341,6 +342,20 @@ func (l *ledger) Entry(ctx context.Context, id int64) (e engine.Entry, err error
 		return err
 	})
 	return e, err
+}
+
+// Want marks entries as wanted back.
+func (l *ledger) Want(tx engine.Tx, entries []int64, who, why string) error {
+	return store.WantLedger(tx.(*store.Tx), entries, who, why)
+}
+
+// Wanted lists what is wanted back.
+func (l *ledger) Wanted(ctx context.Context, limit int) (list []engine.Entry, err error) {
+	err = l.db.Read(ctx, func(q *store.Reader) error {
+		list, err = toEngines(store.LedgerWanted(q, limit))
+		return err
+	})
+	return list, err
 }
 
 // Take makes an entry taken by a run. One taken because it was wrong counts for

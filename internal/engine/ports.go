@@ -213,7 +213,16 @@ type Entry struct {
 	Due     time.Time // zero: never by itself
 	State   string    // open, taken, undone, failed
 	By      run.ID    // the run that takes it back, while taken
+	Wanted  Wanted    // zero: nobody asks for it
 	run.UndoEntry
+}
+
+// Wanted is that somebody wants an entry back. Entries of one group were asked
+// for together.
+type Wanted struct {
+	Group int64
+	By    string
+	Why   string
 }
 
 // Ledger keeps how things done are taken back.
@@ -227,6 +236,13 @@ type Ledger interface {
 	Of(ctx context.Context, id run.ID) ([]Entry, error)
 	// Entry reads one: fault.NotFound.
 	Entry(ctx context.Context, id int64) (Entry, error)
+	// Want marks open and failed entries as wanted back, as one group, until each
+	// is undone or its undo has failed. Others, and those wanted already, stay as
+	// they are.
+	Want(tx Tx, entries []int64, who, why string) error
+	// Wanted lists what is wanted back, group by group, the newest first: of each
+	// group at most limit.
+	Wanted(ctx context.Context, limit int) ([]Entry, error)
 	// Take makes an open or failed entry taken by a run: fault.Conflict if it is
 	// neither. last tells whether the target is to be released: no other open
 	// entry holds it. If not, the entry is undone with that.

@@ -24,10 +24,11 @@ type undoer struct {
 	tokens   int
 	waiting  map[int64]map[int]func() // by entry and token: who wants to know when it is through
 	starting map[int64]bool           // entries that the timer has under its hands
+	walking  map[int64]bool           // groups of wanted entries of which the next is being begun
 }
 
 func newUndoer(e *Engine) *undoer {
-	return &undoer{e: e, kick: make(chan struct{}, 1), waiting: map[int64]map[int]func(){}, starting: map[int64]bool{}}
+	return &undoer{e: e, kick: make(chan struct{}, 1), waiting: map[int64]map[int]func(){}, starting: map[int64]bool{}, walking: map[int64]bool{}}
 }
 
 // dueSoon is how far ahead the ledger is read.
@@ -68,10 +69,14 @@ func (u *undoer) loop(ctx context.Context) {
 	}
 }
 
-// look begins the undos that are due and arranges for those due soon.
+// look begins the undos that are wanted or due and arranges for those due soon.
 func (u *undoer) look(ctx context.Context) {
 	now := u.e.now()
-	list, err := u.e.Ledger.Due(ctx, now.Add(dueSoon), 500)
+	wanted, err := u.e.Ledger.Wanted(ctx, 20)
+	var list []Entry
+	if err == nil {
+		list, err = u.e.Ledger.Due(ctx, now.Add(dueSoon), 500)
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			u.e.alarms.raise(Alarm{Kind: AlarmUndo, Message: "what is due cannot be taken back: " + err.Error()})
@@ -79,6 +84,14 @@ func (u *undoer) look(ctx context.Context) {
 		return
 	}
 	u.e.alarms.clear(AlarmUndo, 0)
+	for len(wanted) > 0 {
+		n := slices.IndexFunc(wanted, func(en Entry) bool { return en.Wanted.Group != wanted[0].Wanted.Group })
+		if n < 0 {
+			n = len(wanted)
+		}
+		u.walk(wanted[:n:n])
+		wanted = wanted[n:]
+	}
 	for _, en := range list {
 		if en.Due.After(now) {
 			u.entered(en.Due)
@@ -86,6 +99,51 @@ func (u *undoer) look(ctx context.Context) {
 		}
 		u.byTimer(en)
 	}
+}
+
+// walk begins the next undo of a group, unless one is under way. It keeps
+// nothing: whoever ends an undo lets the undoer look again, and a restart does.
+func (u *undoer) walk(group []Entry) {
+	n := group[0].Wanted.Group
+	u.mu.Lock()
+	busy := u.walking[n]
+	u.walking[n] = true
+	u.mu.Unlock()
+	if busy {
+		return
+	}
+	u.e.pool.run(func() {
+		moved := u.begin(group)
+		u.mu.Lock()
+		delete(u.walking, n)
+		u.mu.Unlock()
+		if moved { // a look in between has passed the group by
+			u.poke()
+		}
+	})
+}
+
+// begin begins the undo of the first entry for which it can be: one that is held
+// up by itself is tried again at the next look and does not hold up the others.
+// moved tells that the ledger has changed since it was read.
+func (u *undoer) begin(group []Entry) (moved bool) {
+	for _, en := range group {
+		if en.State == "taken" {
+			return false
+		}
+		_, err := u.start(u.e.ctx, en.ID, en.Wanted.By, en.Wanted.Why)
+		if err == nil || errors.Is(err, fault.Conflict) {
+			return true
+		}
+		if u.e.ctx.Err() != nil {
+			return false
+		}
+		u.e.log.Warn("begin an undo that is wanted", "entry", en.ID, "error", err)
+		if errors.Is(err, fault.Transient) {
+			return false // so would be the others
+		}
+	}
+	return false
 }
 
 func (u *undoer) byTimer(en Entry) {
@@ -345,25 +403,18 @@ func (e *Engine) Undo(ctx context.Context, entry int64, who, why string) (run.ID
 	return e.undos.start(ctx, entry, who, why)
 }
 
-// UndoAll takes back several entries, one after the other in the order given.
-// It returns when the first is under way; one that fails does not keep the
-// others from being taken back.
-func (e *Engine) UndoAll(entries []int64, who, why string) {
-	if e.Ledger == nil || len(entries) == 0 {
-		return
+// UndoAll takes back several entries, the newest first, one after the other. It
+// returns when that they are wanted is on disk: whatever happens then, every one
+// is taken back or fails with a task, and one that fails does not keep the others
+// from being taken back. Entries that others take or have taken are left to them.
+func (e *Engine) UndoAll(ctx context.Context, entries []int64, who, why string) error {
+	if e.Ledger == nil {
+		return fmt.Errorf("undo entries: there is no ledger: %w", fault.NotFound)
 	}
-	rest := append([]int64(nil), entries...)
-	var next func()
-	next = func() {
-		for len(rest) > 0 {
-			entry := rest[0]
-			rest = rest[1:]
-			token := e.undos.await(entry, next)
-			if _, err := e.undos.start(e.ctx, entry, who, why); err == nil {
-				return
-			}
-			e.undos.forget(entry, token)
-		}
+	err := e.do(ctx, func(tx Tx) error { return e.Ledger.Want(tx, entries, who, why) })
+	if err != nil {
+		return fmt.Errorf("undo %d entries: %w", len(entries), err)
 	}
-	e.pool.run(next)
+	e.undos.poke()
+	return nil
 }

@@ -32,6 +32,11 @@ type LedgerEntry struct {
 	Problem  string // of the last try
 	Tries    int
 	Owed     bool // ended while others held its target
+	// Wanted names the entries that were asked for together, 0 for none; By and Why
+	// say who wants them back. It is over when the entry is.
+	Wanted    int64
+	WantedBy  string
+	WantedWhy string
 	run.UndoEntry
 }
 
@@ -49,12 +54,12 @@ func (e *LedgerEntry) hold(t connector.Target) string {
 }
 
 const ledgerColumns = `l.id, l.tenant, l.run_id, l.act, l.case_id, l.playbook, l.version, l.entered, l.due, l.state,
-	l.taken_run, l.taken_by, l.why, l.ended, l.problem, l.tries, l.owed, l.body`
+	l.taken_run, l.taken_by, l.why, l.ended, l.problem, l.tries, l.owed, l.wanted, l.wanted_by, l.wanted_why, l.body`
 
 func scanLedger(e *LedgerEntry, scan func(into ...any) error) error {
 	var body json.RawMessage
 	err := scan(&e.ID, &e.Tenant, &e.Run, &e.Act, &e.Case, &e.Playbook, &e.Version, &e.At, &e.Due, &e.State,
-		&e.TakenRun, &e.TakenBy, &e.Why, &e.Ended, &e.Problem, &e.Tries, &e.Owed, &body)
+		&e.TakenRun, &e.TakenBy, &e.Why, &e.Ended, &e.Problem, &e.Tries, &e.Owed, &e.Wanted, &e.WantedBy, &e.WantedWhy, &body)
 	if err != nil {
 		return err
 	}
@@ -185,6 +190,7 @@ func TakeLedger(tx *Tx, id int64, by run.ID, who, why string, at time.Time) (cal
 	e.Ended = time.Time{}
 	if t.State == guard.EntryUndone {
 		e.TakenRun, e.Ended = 0, at
+		e.unwant()
 	}
 	if err := saveEntry(tx, &e, at); err != nil {
 		return false, err
@@ -204,8 +210,9 @@ func TakeLedger(tx *Tx, id int64, by run.ID, who, why string, at time.Time) (cal
 
 func saveEntry(tx *Tx, e *LedgerEntry, at time.Time) error {
 	_, err := tx.Exec(`UPDATE ledger SET state = ?, due = ?, taken_run = ?, taken_by = ?, taken_at = ?, why = ?, ended = ?,
-			problem = ?, tries = ?, owed = ? WHERE id = ?`,
-		e.State, e.Due, int64(e.TakenRun), e.TakenBy, at, e.Why, e.Ended, e.Problem, e.Tries, e.Owed, e.ID)
+			problem = ?, tries = ?, owed = ?, wanted = ?, wanted_by = ?, wanted_why = ? WHERE id = ?`,
+		e.State, e.Due, int64(e.TakenRun), e.TakenBy, at, e.Why, e.Ended, e.Problem, e.Tries, e.Owed,
+		e.Wanted, e.WantedBy, e.WantedWhy, e.ID)
 	if err == nil {
 		rule := e.rule()
 		_, err = tx.Exec("UPDATE ledger_targets SET live = ? WHERE entry_id = ?", !rule.Removable(), e.ID)
@@ -228,12 +235,52 @@ func EndLedger(tx *Tx, id int64, ok bool, reason string, at time.Time) error {
 	e.Tries++
 	e.Problem = ""
 	e.Owed = e.Owed && !ok
+	e.unwant()
 	if ok {
 		e.Ended = at
 	} else {
 		e.Problem = reason
 	}
 	return saveEntry(tx, &e, at)
+}
+
+// unwant ends that an entry is wanted back: it is over, or it failed and people
+// are told.
+func (e *LedgerEntry) unwant() { e.Wanted, e.WantedBy, e.WantedWhy = 0, "", "" }
+
+// WantLedger marks open and failed entries as wanted back, together. Entries that
+// are over, being taken back or wanted already stay as they are.
+func WantLedger(tx *Tx, list []int64, who, why string) error {
+	var group int64
+	err := tx.QueryRow("SELECT COALESCE(MAX(wanted), 0) + 1 FROM ledger WHERE wanted > 0").Scan(&group)
+	for _, id := range list {
+		if err == nil {
+			_, err = tx.Exec(`UPDATE ledger SET wanted = ?, wanted_by = ?, wanted_why = ?
+				WHERE id = ? AND wanted = 0 AND state IN ('open', 'failed')`, group, who, why, id)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("note what is wanted back: %w", err)
+	}
+	return nil
+}
+
+// LedgerWanted lists what is wanted back, of everything asked for together the
+// newest entries, at most limit.
+func LedgerWanted(q *Reader, limit int) ([]LedgerEntry, error) {
+	groups, err := all(q, func(r *Rows, n *int64) error { return r.Scan(n) }, "SELECT DISTINCT wanted FROM ledger WHERE wanted > 0 ORDER BY wanted")
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	var list []LedgerEntry
+	for _, group := range groups {
+		some, err := entries(q, "SELECT "+ledgerColumns+" FROM ledger AS l WHERE l.wanted = ? AND l.wanted > 0 ORDER BY l.id DESC LIMIT ?", group, limit)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, some...)
+	}
+	return list, nil
 }
 
 // LedgerFilter narrows a list of entries. Zero values do not.

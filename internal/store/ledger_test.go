@@ -147,6 +147,53 @@ func TestOnlyOneTakesAnEntry(t *testing.T) {
 	})
 }
 
+func TestWhatIsWantedBackIsListedUntilItIsOver(t *testing.T) {
+	suite(t, func(t *testing.T, d *DB) {
+		a, b, c := block(1, noon, "203.0.113.1"), block(2, noon, "203.0.113.2"), block(3, noon, "203.0.113.3")
+		held, holder := block(4, noon, "203.0.113.4"), block(5, noon, "203.0.113.4")
+		enter(t, d, a, b, c, held, holder)
+		takeBack(t, d, c.ID) // is over and stays so
+		want := func(who string, ids ...int64) {
+			t.Helper()
+			write(t, d, func(tx *Tx) error { return WantLedger(tx, ids, who, "wrong") })
+		}
+		wanted := func(limit int) (out []string) {
+			t.Helper()
+			read(t, d, func(q *Reader) error {
+				list, err := LedgerWanted(q, limit)
+				for _, e := range list {
+					out = append(out, fmt.Sprint(e.Wanted, " ", e.ID, " ", e.WantedBy, " ", e.WantedWhy))
+				}
+				return err
+			})
+			return out
+		}
+		is := func(limit int, want ...string) {
+			t.Helper()
+			if diff := cmp.Diff(want, wanted(limit), cmpopts.EquateEmpty()); diff != "" {
+				t.Error(diff)
+			}
+		}
+		is(9)
+		want("ana", a.ID, b.ID, c.ID)
+		want("bob", b.ID, held.ID)
+		is(9, "1 2 ana wrong", "1 1 ana wrong", "2 4 bob wrong")
+		is(1, "1 2 ana wrong", "2 4 bob wrong")
+		if takeBack(t, d, held.ID) { // ends with its taking
+			t.Error("what another entry holds was released")
+		}
+		write(t, d, func(tx *Tx) error { _, err := TakeLedger(tx, b.ID, 7, "ana", "wrong", noon); return err })
+		is(9, "1 2 ana wrong", "1 1 ana wrong") // while it is under way
+		write(t, d, func(tx *Tx) error { return EndLedger(tx, b.ID, false, "the firewall is down", noon) })
+		is(9, "1 1 ana wrong")
+		takeBack(t, d, a.ID)
+		is(9)
+		want("ana", b.ID) // a failed one may be wanted again
+		is(9, "1 2 ana wrong")
+		plans(t, d, func(q *Reader) error { _, err := LedgerWanted(q, 9); return err })
+	})
+}
+
 func TestAnUndoThatCannotBeWorkedOutBeginsAsFailed(t *testing.T) {
 	suite(t, func(t *testing.T, d *DB) {
 		e := block(1, noon, "203.0.113.9")

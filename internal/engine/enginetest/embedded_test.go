@@ -1,6 +1,7 @@
 package enginetest_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -244,6 +246,32 @@ func (b *books) in(t *store.Tx, id int64) (e engine.Entry, err error) {
 	return e, json.Unmarshal([]byte(data), &e)
 }
 
+func (b *books) Want(tx engine.Tx, entries []int64, who, why string) error {
+	t := tx.(*store.Tx)
+	for _, id := range entries {
+		e, err := b.in(t, id)
+		if err != nil {
+			return err
+		}
+		if e.Wanted.Group == 0 && (e.State == "open" || e.State == "failed") {
+			e.Wanted = engine.Wanted{Group: entries[0], By: who, Why: why}
+			if err := b.put(t, e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *books) Wanted(ctx context.Context, _ int) ([]engine.Entry, error) {
+	list, err := b.Entries(ctx)
+	list = slices.DeleteFunc(list, func(e engine.Entry) bool { return e.Wanted.Group == 0 })
+	slices.SortFunc(list, func(x, y engine.Entry) int {
+		return cmp.Or(cmp.Compare(x.Wanted.Group, y.Wanted.Group), cmp.Compare(y.ID, x.ID))
+	})
+	return list, err
+}
+
 func (b *books) Take(tx engine.Tx, id int64, by run.ID, _, _ string, _ time.Time) (bool, error) {
 	t := tx.(*store.Tx)
 	e, err := b.in(t, id)
@@ -266,7 +294,7 @@ func (b *books) Undone(tx engine.Tx, id int64, ok bool, _ string, _ time.Time) e
 	if e.State != "taken" {
 		return errors.New("the entry was not taken")
 	}
-	e.State = "failed"
+	e.State, e.Wanted = "failed", engine.Wanted{}
 	if ok {
 		e.State = "undone"
 	}

@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"riposte/connector"
 	"riposte/internal/engine"
 	"riposte/internal/engine/enginetest"
 	"riposte/internal/fault"
@@ -38,8 +40,10 @@ type tester struct {
 	db    *store.DB
 	books *books
 	calls *enginetest.Caller
-	plan  string
-	stop  func()
+	// earlier are undos that left before the power was cut.
+	earlier []engine.Call
+	plan    string
+	stop    func()
 }
 
 func newTester(t *testing.T, path string, opt store.Options, wrap func(engine.Journal) engine.Journal) *tester {
@@ -48,8 +52,12 @@ func newTester(t *testing.T, path string, opt store.Options, wrap func(engine.Jo
 	if err != nil {
 		t.Fatal(err)
 	}
-	plans, err := enginetest.NewPlans(onceText, cutText, cuttingText, "playbook: asks\ntitle: Asks\nsteps:\n  - ask: Yes?\n    to: role:analyst\n    options: [\"yes\"]\n")
+	plans, err := enginetest.NewPlans(onceText, cutText, cuttingText, cutBlocks, cutFails, "playbook: asks\ntitle: Asks\nsteps:\n  - ask: Yes?\n    to: role:analyst\n    options: [\"yes\"]\n")
 	if err != nil {
+		t.Fatal(err)
+	}
+	// So that the plan of the undos is known after a restart.
+	if _, err := plans.OneStep(context.Background(), engine.OneStep{Action: "fw.free_ip", Retry: 1, Every: 5 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	p, err := plans.Published("", "once", 0)
@@ -398,6 +406,140 @@ func TestACrashBetweenAnyTwoTransactionsLeavesNoCallingRunWaiting(t *testing.T) 
 			t.Errorf("cut off after %d transactions: %v, %+v", k-1, err, last)
 		}
 		x.until("lists are there", func() bool { list, err := x.books.Listed(t.Context()); return err == nil && len(list) == 2 })
+		x.stop()
+	}
+}
+
+const cutBlocks = `playbook: cut-blocks
+title: Blocks
+steps:
+  - id: all
+    for_each: "[\"203.0.113.1\", \"203.0.113.2\", \"203.0.113.3\"]"
+    do:
+      - action: fw.block_ip
+        with: { ip: "${{ item }}" }
+        undo: { action: fw.free_ip, with: { ip: "${{ item }}" } }
+`
+
+const cutFails = `playbook: cut-fails
+title: Fails
+steps:
+  - playbook: cut-blocks
+  - action: rep.get_nothing
+on_error: undo
+`
+
+// cutUndo starts a run of a playbook, lets do ask for its undo, and cuts the power
+// after some transactions. It tells whether all was taken back before, and returns
+// the engine that comes up after it.
+func cutUndo(t *testing.T, slug string, after int64, do func(x *tester)) (x *tester, id run.ID, over bool) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "riposte.db")
+	c := &cut{lost: make(chan struct{})}
+	c.left.Store(1 << 30)
+	x = newTester(t, path, store.Options{}, func(j engine.Journal) engine.Journal { c.Journal = j; return c })
+	fails := make(chan struct{})
+	noughts := func(context.Context, engine.Call) engine.Answer {
+		<-fails
+		return enginetest.Fail(connector.Permanent, "no")
+	}
+	x.calls.On("rep.get_nothing", noughts)
+	p, err := x.e.Plans.Published("", slug, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id, err = x.e.Start(t.Context(), run.Start{Playbook: slug, Plan: p.Hash, Version: 1, By: "ann"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	x.until("all is blocked", func() bool {
+		list, err := x.books.Entries(t.Context())
+		return err == nil && len(list) == 3
+	})
+	c.left.Store(after)
+	close(fails)
+	go do(x)
+	x.until("the power is lost or all is taken back", func() bool {
+		select {
+		case <-c.lost:
+			return true
+		default:
+			over = x.free()
+			return over
+		}
+	})
+	calls := x.calls
+	x.e.Stop = time.Nanosecond
+	x.stop()
+	x = newTester(t, path, store.Options{}, same)
+	x.earlier = calls.Calls("fw.free_ip")
+	x.calls.On("rep.get_nothing", noughts)
+	return x, id, over
+}
+
+// free tells whether every entry is taken back.
+func (x *tester) free() bool {
+	list, err := x.books.Entries(context.Background())
+	return err == nil && len(list) == 3 && list[0].State == "undone" && list[1].State == "undone" && list[2].State == "undone"
+}
+
+// newestFirst expects every address to be freed, the newest first; the one that a
+// cut met may be freed again.
+func (x *tester) newestFirst(after int64) {
+	x.Helper()
+	var order []any
+	for _, c := range append(x.earlier, x.calls.Calls("fw.free_ip")...) {
+		if n := len(order); n == 0 || order[n-1] != c.Inputs["ip"] {
+			order = append(order, c.Inputs["ip"])
+		}
+	}
+	if !slices.Equal(order, []any{"203.0.113.3", "203.0.113.2", "203.0.113.1"}) {
+		x.Errorf("cut off after %d transactions: the order was %v", after, order)
+	}
+}
+
+func TestACrashBetweenAnyTwoTransactionsLeavesNothingWantedBackInForce(t *testing.T) {
+	t.Parallel()
+	for k, over := int64(0), false; !over; k++ {
+		if k > 60 {
+			t.Fatal("the undos do not end within 60 transactions")
+		}
+		var x *tester
+		asked := make(chan error, 1)
+		x, _, over = cutUndo(t, "cut-blocks", k, func(x *tester) {
+			asked <- x.e.UndoAll(t.Context(), []int64{1, 2, 3}, "ann", "wrong")
+		})
+		wanted := false
+		select {
+		case err := <-asked:
+			wanted = err == nil
+		default: // whoever asked never heard of it
+		}
+		if wanted {
+			x.until("all is taken back", x.free)
+			x.newestFirst(k)
+		} else if list, err := x.books.Entries(t.Context()); err != nil || k > 1 {
+			t.Errorf("after %d transactions nobody knows that something is wanted back: %+v, %v", k, list, err)
+		}
+		x.stop()
+	}
+}
+
+func TestACrashBetweenAnyTwoTransactionsKeepsNoFailedRunFromTakingAllBack(t *testing.T) {
+	t.Parallel()
+	for k, over := int64(0), false; !over; k++ {
+		if k > 60 {
+			t.Fatal("the run does not end within 60 transactions")
+		}
+		x, id, all := cutUndo(t, "cut-fails", k, func(*tester) {})
+		over = all
+		var last run.Summary
+		if err := x.e.Watch(t.Context(), id, 0, func(u engine.Update) error { last = u.Summary; return nil }); err != nil || last.Status != run.Failed {
+			t.Errorf("cut off after %d transactions: %v, %+v", k, err, last)
+		}
+		if !x.free() {
+			t.Errorf("cut off after %d transactions: something is still in force", k)
+		}
+		x.newestFirst(k)
 		x.stop()
 	}
 }

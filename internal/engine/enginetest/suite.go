@@ -22,6 +22,7 @@ type Engine interface {
 	Retry(ctx context.Context, id run.ID, by string) (run.ID, error)
 	RetryAll(ctx context.Context, f run.Filter, by string) (engine.Retried, error)
 	Undo(ctx context.Context, entry int64, who, why string) (run.ID, error)
+	UndoAll(ctx context.Context, entries []int64, who, why string) error
 	Get(ctx context.Context, id run.ID) (*engine.View, error)
 	Summary(ctx context.Context, id run.ID) (run.Summary, bool, error)
 	History(ctx context.Context, id run.ID) ([]run.Event, error)

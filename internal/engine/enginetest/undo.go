@@ -3,6 +3,7 @@ package enginetest
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -228,6 +229,52 @@ var undoTests = []test{
 			if s := b.state(i); s != "undone" {
 				b.Errorf("entry %d is %s", i, s)
 			}
+		}
+	}},
+	{"entries wanted back together go newest first, over a crash, and past one that fails", func(b *bench) {
+		release := make(chan struct{})
+		began := make(chan struct{})
+		var n atomic.Int32
+		b.world.Caller.On("fw.free_ip", func(_ context.Context, c engine.Call) engine.Answer {
+			if n.Add(1) == 1 {
+				close(began)
+				<-release
+			}
+			if c.Inputs["ip"] == "203.0.113.2" {
+				return Fail(connector.Permanent, "no")
+			}
+			return OK(nil)
+		})
+		b.open(strings.Replace(blockAll, "  - action: rep.get_ip\n", "", 1))
+		b.endsAs(b.start("block-all", nil), run.Succeeded)
+		list := b.entries()
+		ids := []int64{list[0].ID, list[1].ID, list[2].ID}
+		if err := b.UndoAll(b.ctx, ids, "ann", "wrong"); err != nil {
+			b.Fatal(err)
+		}
+		<-began
+		if err := b.UndoAll(b.ctx, ids, "bob", "wrong"); err != nil { // they are on their way already
+			b.Fatal(err)
+		}
+		b.Kill()
+		close(release)
+		b.reopen()
+		b.until("all are through", func() bool {
+			return b.state(0) == "undone" && b.state(1) == "failed" && b.state(2) == "undone"
+		})
+		var order []any
+		for _, c := range b.world.Caller.Calls("fw.free_ip") {
+			if c.By != "ann" {
+				b.Errorf("it was taken back for %s", c.By)
+			}
+			order = append(order, c.Inputs["ip"])
+		}
+		want := []any{"203.0.113.3", "203.0.113.3", "203.0.113.2", "203.0.113.1"} // the first was cut off
+		if !slices.Equal(order, want) {
+			b.Errorf("the order was %v", order)
+		}
+		if tasks, err := b.Tasks(b.ctx); err != nil || len(tasks) != 1 || tasks[0].Entry != ids[1] {
+			b.Errorf("tasks: %+v, %v", tasks, err)
 		}
 	}},
 	{"an undo asks first where it says so", func(b *bench) {
