@@ -543,3 +543,35 @@ func TestACrashBetweenAnyTwoTransactionsKeepsNoFailedRunFromTakingAllBack(t *tes
 		x.stop()
 	}
 }
+
+func TestARunThatNobodyBeganRaisesAnAlarmAndIsBegun(t *testing.T) {
+	t.Parallel()
+	clock := enginetest.NewClock()
+	plans, err := enginetest.NewPlans("playbook: idle\ntitle: Idle\nsteps:\n  - wait: 1h\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := embedded(t, t.TempDir(), enginetest.World{Plans: plans, Caller: enginetest.NewCaller(), Gate: &enginetest.Gate{}, Clock: clock})
+	defer r.Stop()
+	e := r.Engine.(*engine.Engine)
+	p, err := plans.Published("", "idle", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id run.ID
+	done := make(chan error, 1)
+	e.Journal.Submit(func(tx engine.Tx) (err error) {
+		id, _, err = e.StartIn(tx, run.Start{Playbook: "idle", Plan: p.Hash, Version: 1}, "") // begin is forgotten
+		return err
+	}, func(err error) { done <- err })
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	x := &tester{TB: t, e: e}
+	x.until("it is begun", func() bool {
+		clock.Move(time.Second)
+		s, ok, err := e.Summary(t.Context(), id)
+		return err == nil && ok && s.Status == run.Waiting
+	})
+	x.until("the alarm is over", func() bool { return !x.alarm(engine.AlarmNoRun) })
+}

@@ -73,7 +73,7 @@ func Run(t *testing.T, f Factory) {
 		tests []test
 	}{
 		{"running", runningTests}, {"waiting", waitingTests}, {"errors", errorTests}, {"people", peopleTests},
-		{"children", childTests}, {"undo", undoTests}, {"limits", limitTests}, {"crash", crashTests}, {"views", viewTests},
+		{"children", childTests}, {"undo", undoTests}, {"control", controlTests}, {"limits", limitTests}, {"crash", crashTests}, {"views", viewTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.tests {
