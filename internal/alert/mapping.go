@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -122,7 +123,7 @@ func (c *mappingCompiler) value(path string, v any) *expr.Value {
 		for _, key := range in {
 			at = strictyaml.Join(at, key)
 		}
-		c.doc.Errorf(at, "expected an expression over event", "%s", e.Message+e.Hint)
+		c.doc.Errorf(at, cmp.Or(e.Hint, "expected an expression over event"), "%s", e.Message)
 		return e
 	})
 	if err != nil {

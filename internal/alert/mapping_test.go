@@ -225,7 +225,7 @@ func TestAWrongMappingIsToldWithItsPlace(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ src, want string }{
 		"unknown key":      {"mapping: plain\ntitle: T\nversion: 1\nalert: { identity: 1, title: T, severity: 1, tilte: x }\n", `plain.source.yaml:4:46: unknown key "tilte"`},
-		"wrong expression": {"mapping: plain\ntitle: T\nversion: 1\nalert:\n  identity: 1\n  title: \"${{ evnt.x }}\"\n  severity: 1\n", `plain.source.yaml:6:10: unknown name "evnt"`},
+		"wrong expression": {"mapping: plain\ntitle: T\nversion: 1\nalert:\n  identity: 1\n  title: \"${{ evnt.x }}\"\n  severity: 1\n", `plain.source.yaml:6:10: unknown name "evnt"; did you mean "event"?`},
 		"no condition":     {"mapping: plain\ntitle: T\nversion: 1\ndetect: 1 + 1\nalert: { identity: 1, title: T, severity: 1 }\n", `plain.source.yaml:4:9: `},
 		"missing part":     {"mapping: plain\ntitle: T\nversion: 1\nalert: { identity: 1, title: T }\n", `severity`},
 		"wrong name":       {"mapping: other\ntitle: T\nversion: 1\nalert: { identity: 1, title: T, severity: 1 }\n", `mapping is "other" in a file called plain.source.yaml; expected plain`},

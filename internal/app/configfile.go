@@ -170,7 +170,7 @@ func (c *Config) sourceProblems(t *troubles) {
 	for _, n := range slices.Sorted(maps.Keys(c.Sources)) {
 		s := c.Sources[n]
 		if !slug.MatchString(n) {
-			t.add("small letters, digits and hyphens", fmt.Sprintf("%q cannot be a source's name", n), "sources", n)
+			t.add("2 to 63 small letters, digits and hyphens, a letter first", fmt.Sprintf("%q cannot be a source's name", n), "sources", n)
 		}
 		switch s.Type {
 		case "webhook":

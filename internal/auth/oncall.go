@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,10 @@ type Duty struct {
 func (d *Duty) UnmarshalStrict(n strictyaml.Node) {
 	if n.IsList() {
 		n.Decode(&d.People)
+		return
+	}
+	if !n.IsMapping() {
+		n.Errorf("expected a list such as [ana, lee], or a mapping with people and turns", "%s is no list of people", path.Base(n.Path()))
 		return
 	}
 	type mapping Duty // without this method

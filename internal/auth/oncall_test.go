@@ -58,6 +58,7 @@ on_call:
 func TestWrongDutiesAreToldWhereTheyStand(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
+		"on_call:\n  a: ana\n":                                                 "riposte.yaml:2:6: a is no list of people; expected a list such as [ana, lee], or a mapping with people and turns",
 		"on_call:\n  a:\n    peeple: [x]\n":                                    `riposte.yaml:3:5: unknown key "peeple"; did you mean "people"?`,
 		"on_call:\n  a:\n    times:\n      - { when: mon-fri }\n":              `riposte.yaml:4:9: this entry lacks the key "people"`,
 		"on_call:\n  a:\n    times:\n      - { when: someday, people: [x] }\n": `riposte.yaml:4:17: "someday" are no hours of the week`,

@@ -68,7 +68,20 @@ func (h *Webhook) Serve(w http.ResponseWriter, r *http.Request, s Source) {
 			}
 		}
 	}
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		drain(r)
+	}
 	h.Problem(w, r, err)
+}
+
+// drain reads on what is too large, without keeping it: many clients send all of
+// a body before they look at the answer, and would only see that the connection
+// broke. One that asks before it sends is told at once.
+func drain(r *http.Request) {
+	if r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, r.Body, 8*MaxBody) // the answer is the same when it breaks
+	}
 }
 
 // bodies lends the buffers that requests are read into.
@@ -76,7 +89,6 @@ var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > MaxBody {
-		w.Header().Set("Connection", "close") // the rest of it is not waited for
 		return nil, tooLarge()
 	}
 	body, err := plainBody(http.MaxBytesReader(w, r.Body, MaxBody), r.Header.Get("Content-Encoding"))

@@ -179,12 +179,50 @@ func TestABodyThatIsTooLargeIsToldBeforeItIsRead(t *testing.T) {
 	h := &ingest.Webhook{Sink: newStore(), Problem: func(_ http.ResponseWriter, _ *http.Request, err error) { failure = err }}
 	r := httptest.NewRequest(http.MethodPost, "/", unread{t})
 	r.ContentLength = ingest.MaxBody + 1
+	r.Header.Set("Expect", "100-continue")
 	h.Serve(httptest.NewRecorder(), r, ingest.Source{Name: "hook", Mapping: plainMapping(t)})
 	var large *http.MaxBytesError
 	if !errors.As(failure, &large) || large.Limit != ingest.MaxBody || !errors.Is(failure, fault.Invalid) {
 		t.Errorf("%v", failure)
 	}
 }
+
+func TestASenderThatOnlySendsGetsItsAnswerAllTheSame(t *testing.T) {
+	t.Parallel()
+	h := &ingest.Webhook{Sink: newStore(), Problem: func(w http.ResponseWriter, _ *http.Request, _ error) {
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	}}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.Serve(w, r, ingest.Source{Name: "hook", Mapping: plainMapping(t)})
+	}))
+	defer srv.Close()
+	for _, known := range []bool{true, false} {
+		body := io.LimitReader(zeros{}, 3*ingest.MaxBody)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if known {
+			r.ContentLength = 3 * ingest.MaxBody
+		}
+		a, err := srv.Client().Do(r)
+		if err != nil {
+			t.Fatalf("length known %t: %v", known, err)
+		}
+		_ = a.Body.Close()
+		if a.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("length known %t: %s", known, a.Status)
+		}
+		if left, _ := body.(*io.LimitedReader); left.N != 0 {
+			t.Errorf("length known %t: %d bytes were not taken", known, left.N)
+		}
+	}
+}
+
+// zeros never ends.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 
 // unread is a body that nobody may read.
 type unread struct{ t *testing.T }
