@@ -44,7 +44,7 @@ type LedgerEntry struct {
 	Playbook   string          `json:"playbook,omitempty"`
 	Version    int             `json:"version,omitempty"`
 	Case       string          `json:"case,omitempty"`
-	TakenBy    string          `json:"taken_by,omitempty" doc:"Who or what took it back."`
+	TakenBy    string          `json:"taken_by,omitempty" doc:"Who or what took it back, or, of several that are taken back one after the other, who asked for it."`
 	Reason     string          `json:"reason,omitempty" doc:"Why: wrong or no_longer_needed, where a person did."`
 	UndoRun    string          `json:"undo_run,omitempty" doc:"The run that takes it back."`
 	Ended      time.Time       `json:"ended,omitzero"`
