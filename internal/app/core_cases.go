@@ -3,13 +3,15 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"riposte/internal/alert"
 	"riposte/internal/cases"
 	"riposte/internal/engine"
-	"riposte/internal/id"
+	"riposte/internal/fault"
+	"riposte/internal/guard"
 	"riposte/internal/run"
 	"riposte/internal/store"
 )
@@ -56,16 +58,51 @@ func text(s string) any {
 	return s
 }
 
-// UndoFailed raises a task in the case of an entry that could not be taken back.
+// UndoFailed leaves a task for people: nobody may believe that something was
+// taken back which was not.
 func (b *caseBook) UndoFailed(t engine.Tx, f engine.FailedUndo) error {
-	if f.Case == 0 {
-		return nil
+	tx := t.(*store.Tx)
+	by := cases.By{Kind: cases.BySystem, Name: "ledger", Run: f.Run}
+	c, err := caseOfUndo(tx, &f, by)
+	if err != nil {
+		return err
 	}
-	entry := id.Format("L", f.Entry)
-	_, err := store.ChangeCase(t.(*store.Tx), f.Tenant, cases.ID(f.Case), 0, cases.AddTask{
+	entry := guard.EntryID(f.Entry).String()
+	_, err = store.ChangeCase(tx, f.Tenant, c, 0, cases.AddTask{
 		Title: "Take back " + entry + " by hand", Text: "The undo failed: " + f.Reason, Key: fmt.Sprintf("undo-failed:%d:%d", f.Entry, f.Run),
-	}, f.At, cases.By{Kind: cases.BySystem, Name: "ledger", Run: f.Run})
+	}, f.At, by)
 	return err
+}
+
+// caseOfUndo finds the case for what could not be taken back: that of the entry,
+// that which its run opened later, or one of its own where there is none (any
+// more). The last starts no playbooks, so that an undo which fails again and
+// again sets nothing going.
+func caseOfUndo(tx *store.Tx, f *engine.FailedUndo, by cases.By) (cases.ID, error) {
+	e, err := store.LedgerEntryOf(&tx.Reader, "", f.Entry)
+	if err != nil {
+		return 0, err
+	}
+	ofRun, err := store.CaseOfRun(&tx.Reader, e.Run)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range []cases.ID{cases.ID(f.Case), ofRun} {
+		if c == 0 {
+			continue
+		}
+		if _, err := store.Case(&tx.Reader, f.Tenant, c); !errors.Is(err, fault.NotFound) {
+			return c, err
+		}
+	}
+	group := "ledger:" + guard.EntryID(f.Entry).String()
+	if c, err := store.OpenCaseOfGroup(&tx.Reader, f.Tenant, group); err != nil || c != 0 {
+		return c, err
+	}
+	done, err := store.OpenCase(tx, f.Tenant, cases.Open{
+		Title: fmt.Sprintf("Not taken back: %s (%s)", e.Done, guard.EntryID(f.Entry)), Description: onTargets(e.Done, e.Targets), Severity: 3, Group: group,
+	}, f.At, by)
+	return done.Case.ID, err
 }
 
 // Step puts what happened in a run into the timeline of its case.
