@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"riposte/internal/httpapi"
+	"riposte/internal/strictyaml"
 )
 
 type overrideCmd struct {
@@ -43,10 +44,10 @@ func (w *world) overrides(list []httpapi.Override) error {
 }
 
 type overrideGiveCmd struct {
-	Action string        `arg:"" help:"The action, such as firewall.block_ip."`
-	Target string        `arg:"" help:"KIND:VALUE, as the step writes it, such as ip:198.51.100.23."`
-	Reason string        `name:"reason" required:"" help:"Why."`
-	For    time.Duration `name:"for" default:"1h" help:"How long it may lie about unused; at most 24h."`
+	Action string `arg:"" help:"The action, such as firewall.block_ip."`
+	Target string `arg:"" help:"KIND:VALUE, as the step writes it, such as ip:198.51.100.23."`
+	Reason string `name:"reason" required:"" help:"Why."`
+	For    string `name:"for" default:"1h" placeholder:"DURATION" help:"How long it may lie about unused, such as 90m; at most 24h. Default: 1h."`
 	sure
 }
 
@@ -61,6 +62,10 @@ func (c *overrideGiveCmd) Run(w *world) error {
 	if !ok || value == "" {
 		return misusef("%q is not KIND:VALUE, such as ip:198.51.100.23", c.Target)
 	}
+	lasts, ok := strictyaml.ParseDuration(c.For)
+	if !ok || lasts <= 0 || lasts > 24*time.Hour {
+		return misusef("--for: %q is not between 1s and 24h, such as 90m", c.For)
+	}
 	s, err := w.connect()
 	if err != nil {
 		return err
@@ -69,7 +74,7 @@ func (c *overrideGiveCmd) Run(w *world) error {
 		return err
 	}
 	body := map[string]any{
-		"action": c.Action, "target": httpapi.Target{Kind: kind, Value: value}, "reason": c.Reason, "until": time.Now().UTC().Add(c.For),
+		"action": c.Action, "target": httpapi.Target{Kind: kind, Value: value}, "reason": c.Reason, "until": time.Now().UTC().Add(lasts),
 	}
 	var o httpapi.Override
 	if _, err := s.do(request{method: http.MethodPost, path: "/api/overrides", body: body}, &o); err != nil {

@@ -3,11 +3,13 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"riposte/connector"
 	"riposte/internal/audit"
 	"riposte/internal/auth"
+	"riposte/internal/fault"
 	"riposte/internal/guard"
 	"riposte/internal/httpapi"
 	"riposte/internal/store"
@@ -65,8 +67,15 @@ func (a *api) Override(ctx context.Context, who auth.Caller, n httpapi.Override)
 		Tenant: tenantOf(who.Tenant), Action: n.Action, By: who.Name, Reason: n.Reason, Until: utc(n.Until),
 		Target: connector.Target{Kind: connector.TargetKind(n.Target.Kind), Value: n.Target.Value},
 	}
-	if action, _ := a.registry.Action(n.Action); action == nil {
+	action, _ := a.registry.Action(n.Action)
+	if action == nil {
 		return n, httpapi.WrongField("/action", fmt.Sprintf("there is no action %q", n.Action))
+	}
+	if err := fits(action, o.Target); err != nil {
+		return n, err
+	}
+	if strings.TrimSpace(n.Reason) == "" {
+		return n, httpapi.WrongField("/reason", "say why; others will read it")
 	}
 	now := utc(a.now())
 	if until := o.Until.Sub(now); until <= 0 || until > 24*time.Hour {
@@ -85,4 +94,24 @@ func (a *api) Override(ctx context.Context, who auth.Caller, n httpapi.Override)
 		return n, fmt.Errorf("override for %s: %w", o.Action, err)
 	}
 	return wireOverride(o), nil
+}
+
+// fits refuses a target that no call of the action can have: an override for it
+// would never be used, and whoever gave it would not learn why.
+func fits(a *connector.Action, t connector.Target) error {
+	var kinds []string
+	for _, spec := range a.Targets {
+		if spec.Kind != t.Kind {
+			kinds = append(kinds, string(spec.Kind))
+			continue
+		}
+		if _, err := connector.Targets(a, map[string]any{spec.Input: t.Value}); err != nil {
+			return httpapi.WrongField("/target/value", strings.TrimSuffix(err.Error(), ": "+fault.Invalid.Error()))
+		}
+		return nil
+	}
+	if len(kinds) == 0 {
+		return httpapi.WrongField("/action", a.Name()+" acts on nothing that is protected")
+	}
+	return httpapi.WrongField("/target/kind", fmt.Sprintf("%s acts on %s, not on %q", a.Name(), strings.Join(kinds, " or "), t.Kind))
 }

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -197,6 +198,19 @@ func TestAProtectionIsSetAsideOnceAlsoAcrossARestart(t *testing.T) {
 	}
 	give := map[string]any{"action": "firewall-sim.block_ip", "target": map[string]any{"kind": "ip", "value": "::ffff:203.0.113.7"}, "reason": "abused", "until": time.Now().Add(time.Hour)}
 	x.as("dan", http.StatusForbidden, http.MethodPost, "/api/overrides", give)
+	for pointer, bad := range map[string]map[string]any{
+		"/reason":       {"reason": " "},
+		"/action":       {"action": "firewall-sim.nonsense"},
+		"/target/kind":  {"target": map[string]any{"kind": "user", "value": "ana"}},
+		"/target/value": {"target": map[string]any{"kind": "ip", "value": "203.0.113.999"}},
+		"/until":        {"until": time.Now().Add(25 * time.Hour)},
+	} {
+		wrong := maps.Clone(give)
+		maps.Copy(wrong, bad)
+		if p := x.refused(http.StatusUnprocessableEntity, http.MethodPost, "/api/overrides", wrong); len(p.Errors) != 1 || p.Errors[0].Pointer != "#"+pointer {
+			t.Errorf("%s: %+v", pointer, p)
+		}
+	}
 	x.as("ana", http.StatusOK, http.MethodPost, "/api/overrides", give)
 	x.stop()
 	x.server, _ = serve(t, x.data, x.password, x.config)

@@ -238,7 +238,7 @@ func (a *api) caseRoutes() {
 			}
 			return caseAnswer(a.Cases.ChangeCase(ctx, in.caller, n, seen, change))
 		})
-	add(a, auth.CasesRead, op("cases", get, "/api/cases/{id}/timeline", "get-case-timeline", "List what happened in a case, in the order in which it was recorded"),
+	add(a, auth.CasesRead, op("cases", get, "/api/cases/{id}/timeline", "get-case-timeline", "List what happened in a case, in the order in which it happened"),
 		func(ctx context.Context, in *caseTimelineInput) (*Listed[CaseEvent], error) {
 			n, err := in.number(caseCode, "case")
 			if err != nil {
