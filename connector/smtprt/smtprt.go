@@ -76,8 +76,12 @@ type server struct {
 func serverOf(in *connector.Invocation) (server, error) {
 	host, _ := in.Config["host"].(string)
 	s := server{host: host, port: "587", tls: "starttls", config: &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}}
-	if port, ok := in.Config["port"].(int); ok {
+	// A connection that was read from the database holds its numbers as JSON has them.
+	switch port := in.Config["port"].(type) {
+	case int:
 		s.port = strconv.Itoa(port)
+	case float64:
+		s.port = strconv.Itoa(int(port))
 	}
 	if mode, ok := in.Config["tls"].(string); ok {
 		s.tls = mode

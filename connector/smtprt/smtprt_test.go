@@ -200,3 +200,13 @@ func TestAServerThatHangs(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 }
+
+func TestThePortOfAConnectionIsUsedHoweverItsNumberWasRead(t *testing.T) {
+	t.Parallel()
+	for _, port := range []any{2525, float64(2525)} {
+		s, err := serverOf(&connector.Invocation{Connection: &connector.Connection{}, Config: map[string]any{"host": "mail.example.org", "port": port}})
+		if err != nil || s.port != "2525" {
+			t.Errorf("%T: port %s, %v", port, s.port, err)
+		}
+	}
+}
