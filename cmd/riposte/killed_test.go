@@ -229,9 +229,21 @@ func (p *process) settle(o *outside, s *sender) (asked int) {
 	p.until("the end of all runs and releases", 2*time.Minute, func() bool {
 		open, n := p.answer(o)
 		asked += n
-		return open == 0 && o.free() && !p.busy("/api/ledger?state=", "open", "taken") && !p.busy("/api/runs?status=", "pending", "running", "waiting")
+		return open == 0 && o.free() && !p.busy("/api/ledger?state=", "open", "taken") && !p.busy("/api/runs?status=", "pending", "running", "waiting") &&
+			p.listed() >= s.next // lists are a moment behind: a run of each event must be in them
 	})
 	return asked
+}
+
+// listed counts the runs of alerts that the list shows.
+func (p *process) listed() (n int) {
+	p.t.Helper()
+	for _, r := range pages[worldRun](p, "/api/runs?limit=200") {
+		if r.Undoes == "" {
+			n++
+		}
+	}
+	return n
 }
 
 // busy tells whether a list shows anything in one of the states.

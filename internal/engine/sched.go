@@ -59,7 +59,7 @@ type conn struct {
 	name     string
 	limits   Limits
 	inFlight int
-	bucket   *bucket // of its own, or of all that share its rate
+	bucket   *bucket   // of its own, or of all that share its rate
 	until    time.Time // asked by the product to leave it alone until then
 	blocked  []*leaf
 }
