@@ -67,6 +67,7 @@ type sender struct {
 	next   int
 	owed   []int       // sent, and not acknowledged
 	stored map[int]int // how often each was acknowledged as new
+	last   answered    // the last answer that was none
 }
 
 func sighting(n int) string {
@@ -103,7 +104,7 @@ func (s *sender) post(p *process, ns []int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a.err != nil || a.code != http.StatusAccepted {
-		s.owed = append(s.owed, ns...)
+		s.owed, s.last = append(s.owed, ns...), a
 		return false
 	}
 	for _, n := range ns {
