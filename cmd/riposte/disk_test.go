@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -41,9 +42,7 @@ func (p *process) refused(s *sender, want string) {
 	if a.code != http.StatusServiceUnavailable || a.kind != "application/problem+json" || !strings.Contains(problem.Detail, want) {
 		p.t.Errorf("the sender is told %d %s %+v, want 503 and %q", a.code, a.kind, problem, want)
 	}
-	if !strings.Contains(p.log.String(), want) {
-		p.t.Errorf("the log does not say %q:\n%s", want, p.log)
-	}
+	p.until(fmt.Sprintf("the log to say %q", want), 10*time.Second, func() bool { return strings.Contains(p.log.String(), want) })
 	if a := p.send(http.MethodGet, "/api/alerts?limit=1", nil); a.code != http.StatusOK {
 		p.t.Errorf("what is there cannot be read any more: %d %s", a.code, a.body)
 	}

@@ -69,7 +69,7 @@ func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, first
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return c, first, fmt.Errorf("make the data folder: %w", err)
 	}
-	if c.db, err = store.Open(ctx, cmp.Or(cfg.Database, filepath.Join(cfg.Data, "riposte.db")), store.Options{}); err != nil {
+	if c.db, err = store.Open(ctx, cmp.Or(cfg.Database, filepath.Join(cfg.Data, "riposte.db")), store.Options{OnCommit: tellWrites(log)}); err != nil {
 		return c, first, err
 	}
 	if _, err := c.meetPeople(ctx); err != nil {
@@ -121,6 +121,21 @@ func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, first
 	}
 	first, err = c.greet(ctx) // last: nothing may fail after it
 	return c, first, err
+}
+
+// tellWrites logs when the database stops taking writes and when it takes them
+// again. The writer calls it, one commit after the other.
+func tellWrites(log *slog.Logger) func(store.Commit) {
+	failing := false
+	return func(c store.Commit) {
+		switch {
+		case c.Err != nil && !failing:
+			log.Error("the database takes no writes", "error", c.Err)
+		case c.Err == nil && failing:
+			log.Info("the database takes writes again")
+		}
+		failing = c.Err != nil
+	}
 }
 
 // firstPerson is the administrator that a first start made.
