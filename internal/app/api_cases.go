@@ -151,9 +151,7 @@ func (a *api) inOneWrite(ctx context.Context, do func(tx *store.Tx) ([]func(), e
 		return err
 	})
 	if err == nil {
-		for _, f := range begin {
-			f()
-		}
+		beginAll(begin)
 	}
 	return staleOf(err)
 }

@@ -197,9 +197,7 @@ func (c *core) openFor(ctx context.Context, tenant string, runID run.ID, alertID
 		return tellContained(tx, start)
 	})
 	if err == nil {
-		for _, f := range begin {
-			f()
-		}
+		beginAll(begin)
 	}
 	return opened, err
 }

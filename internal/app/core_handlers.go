@@ -207,9 +207,7 @@ func (c *core) intelCall(action string) func(context.Context, *connector.Invocat
 			return err
 		})
 		if err == nil {
-			for _, f := range begin {
-				f()
-			}
+			beginAll(begin)
 		}
 		return a.Output, err
 	}

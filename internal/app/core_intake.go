@@ -127,9 +127,7 @@ func (k *intake) Take(ctx context.Context, b ingest.Batch) ([]ingest.Taken, erro
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range begin {
-		f()
-	}
+	beginAll(begin)
 	return taken, nil
 }
 

@@ -164,11 +164,16 @@ func (c *core) changeCase(ctx context.Context, tenant string, id cases.ID, versi
 		return err
 	})
 	if err == nil {
-		for _, f := range begin {
-			f()
-		}
+		beginAll(begin)
 	}
 	return done, err
+}
+
+// beginAll hands runs to the engine whose first records are on disk.
+func beginAll(begin []func()) {
+	for _, f := range begin {
+		f()
+	}
 }
 
 // caseMap is a case as expressions see it; nil where no playbook would look.

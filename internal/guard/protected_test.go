@@ -196,8 +196,7 @@ func sharedData(t *testing.T, path ...string) string {
 	}
 	dir := filepath.Join(append([]string{root, "data"}, path...)...)
 	if _, err := os.Stat(dir); err != nil {
-		t.Logf("%s is not there; set RIPOSTE_SHARED to the folder that holds data", dir)
-		t.Skip("no shared data")
+		t.Skipf("%s is not there; set RIPOSTE_SHARED to the folder that holds data", dir)
 	}
 	return dir
 }
