@@ -158,7 +158,7 @@ func openRegistry(cfg Config) (*connector.Registry, error) {
 func (c *core) run(ctx context.Context) error {
 	work, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c.running.Go(func() { c.followSources(work) })
+	c.running.Go(func() { c.keepRoads(work) })
 	c.running.Go(func() { c.watchConnectors(work) })
 	c.running.Go(func() { c.keepSchedules(work) })
 	c.running.Go(func() { c.keepTidy(work) })

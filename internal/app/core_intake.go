@@ -63,30 +63,6 @@ func shippedMappings() (names []string) {
 	return names
 }
 
-// followSources follows the files among the sources until ctx ends.
-func (c *core) followSources(ctx context.Context) {
-	for name, s := range c.cfg.Sources {
-		if s.Type != "file" {
-			continue
-		}
-		var cursor []byte
-		err := c.db.Read(ctx, func(q *store.Reader) (err error) {
-			cursor, err = store.Cursor(q, "", name)
-			return err
-		})
-		if err != nil {
-			c.log.Error("file source not followed", "source", name, "error", err)
-			continue
-		}
-		tail := &ingest.Tail{Path: s.Path, Source: c.sources[name], Sink: (*intake)(c), Cursor: cursor, Log: c.log}
-		c.running.Go(func() {
-			if err := tail.Run(ctx); err != nil {
-				c.log.Error("file source stopped", "source", name, "error", err)
-			}
-		})
-	}
-}
-
 // intake stores alerts and starts what they start.
 type intake core
 
