@@ -1,6 +1,9 @@
 package playbook
 
-import "riposte/internal/expr"
+import (
+	"riposte/internal/alert"
+	"riposte/internal/expr"
+)
 
 // What a playbook can read of the objects that start it, in one place. An
 // alert, a case and an indicator are given to a run as JSON objects with these
@@ -13,32 +16,8 @@ var severities = map[string]int{"informational": 1, "low": 2, "medium": 3, "high
 // word.
 func SeverityNumber(word string) int { return severities[word] }
 
-// observableType is something seen: {type, value}, with a verdict once it was
-// looked up.
-func observableType() expr.Type {
-	return expr.Object(map[string]expr.Type{
-		"type": expr.Text(), "value": expr.Text(), "role": expr.Text().Nullable(),
-		"verdict": expr.Text().Nullable(), "score": expr.Number().Nullable(), "labels": expr.List(expr.Text()).Nullable(),
-	}, true)
-}
-
-// AlertType is the type of the root alert. Everything that a source sends
-// beyond the normal form is in fields, which is open.
-func AlertType() expr.Type {
-	text, texts := expr.Text().Nullable(), expr.List(expr.Text()).Nullable()
-	return expr.Object(map[string]expr.Type{
-		"id": expr.Text(), "source": expr.Text(), "connection": text, "external_id": text, "url": text,
-		"title": text, "description": text, "category": text, "type": text, "rule": text, "rule_id": text,
-		"technique": text, "techniques": texts, "tags": texts, "labels": texts,
-		"severity": expr.Int(), "confidence": expr.Number().Nullable(), "score": expr.Number().Nullable(),
-		"status": text, "verdict": text, "tlp": text, "pap": text,
-		"time": expr.Time().Nullable(), "received": expr.Time().Nullable(), "first_seen": expr.Time().Nullable(), "last_seen": expr.Time().Nullable(),
-		"count": expr.Int().Nullable(), "key": text, "group": text, "case": text,
-		"host": text, "user": text, "process": text, "file": text, "sha256": text, "hash": text, "domain": text, "email": text,
-		"ip": text, "src_ip": text, "dst_ip": text, "src_port": expr.Int().Nullable(), "dst_port": expr.Int().Nullable(), "protocol": text,
-		"observables": expr.List(observableType()).Nullable(), "fields": expr.Object(nil, true).Nullable(),
-	}, false)
-}
+// AlertType is the type of the root alert.
+func AlertType() expr.Type { return alert.Type() }
 
 // CaseType is the type of the root case.
 func CaseType() expr.Type {
@@ -48,7 +27,7 @@ func CaseType() expr.Type {
 		"severity": expr.Int(), "status": text, "verdict": text, "reason": text, "tlp": text, "pap": text,
 		"owner": text, "assignee": text, "group": text, "tags": texts, "labels": texts,
 		"opened": expr.Time().Nullable(), "updated": expr.Time().Nullable(), "closed": expr.Time().Nullable(), "due": expr.Time().Nullable(),
-		"alerts": expr.List(expr.Any()).Nullable(), "observables": expr.List(observableType()).Nullable(),
+		"alerts": expr.List(expr.Any()).Nullable(), "observables": expr.List(alert.ObservableType()).Nullable(),
 		"tasks": expr.List(expr.Any()).Nullable(), "open_tasks": expr.Int().Nullable(), "notes": expr.List(expr.Any()).Nullable(),
 		"url": text, "fields": expr.Object(nil, true).Nullable(), "summary": text, "version": expr.Int().Nullable(),
 		"alert_count": expr.Int().Nullable(), "observable_count": expr.Int().Nullable(), "task_count": expr.Int().Nullable(),

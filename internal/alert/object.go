@@ -2,6 +2,8 @@ package alert
 
 import (
 	"time"
+
+	"riposte/internal/expr"
 )
 
 // Object is the alert as playbooks and rules see it, under the root alert: the
@@ -41,6 +43,34 @@ func (a *Alert) Object() map[string]any {
 		}
 	}
 	return o
+}
+
+// ObservableType is the type of something seen: {type, value}, with a verdict
+// once it was looked up.
+func ObservableType() expr.Type {
+	return expr.Object(map[string]expr.Type{
+		"type": expr.Text(), "value": expr.Text(), "role": expr.Text().Nullable(),
+		"verdict": expr.Text().Nullable(), "score": expr.Number().Nullable(), "labels": expr.List(expr.Text()).Nullable(),
+	}, true)
+}
+
+// Type is the type of the root alert, for all that is checked before there is an
+// alert. Everything that a source sends beyond the normal form is in fields,
+// which is open.
+func Type() expr.Type {
+	text, texts := expr.Text().Nullable(), expr.List(expr.Text()).Nullable()
+	return expr.Object(map[string]expr.Type{
+		"id": expr.Text(), "source": expr.Text(), "connection": text, "external_id": text, "url": text,
+		"title": text, "description": text, "category": text, "type": text, "rule": text, "rule_id": text,
+		"technique": text, "techniques": texts, "tags": texts, "labels": texts,
+		"severity": expr.Int(), "confidence": expr.Number().Nullable(), "score": expr.Number().Nullable(), "band": text,
+		"status": text, "verdict": text, "tlp": text, "pap": text,
+		"time": expr.Time().Nullable(), "received": expr.Time().Nullable(), "first_seen": expr.Time().Nullable(), "last_seen": expr.Time().Nullable(),
+		"count": expr.Int().Nullable(), "key": text, "group": text, "case": text,
+		"host": text, "user": text, "process": text, "file": text, "sha256": text, "hash": text, "domain": text, "email": text,
+		"ip": text, "src_ip": text, "dst_ip": text, "src_port": expr.Int().Nullable(), "dst_port": expr.Int().Nullable(), "protocol": text,
+		"observables": expr.List(ObservableType()).Nullable(), "fields": expr.Object(nil, true).Nullable(),
+	}, false)
 }
 
 // first sets a field unless it is set already or has no name.
