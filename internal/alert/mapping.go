@@ -85,7 +85,7 @@ func ParseMapping(file string, src []byte) (*Mapping, error) {
 	if base := file[strings.LastIndexByte(file, '/')+1:]; f.Mapping != "" && strings.HasSuffix(base, ".source.yaml") && base != f.Mapping+".source.yaml" {
 		doc.Errorf("/mapping", "expected "+strings.TrimSuffix(base, ".source.yaml"), "mapping is %q in a file called %s", f.Mapping, base)
 	}
-	c := &mappingCompiler{doc: doc, scope: expr.NewScope().With("event", expr.Any())}
+	c := &mappingCompiler{doc: doc, scope: expr.NewScope().Lenient().With("event", expr.Any())}
 	m := &Mapping{ID: f.Mapping, Version: f.Version, Title: f.Title}
 	m.detect = c.condition("/detect", f.Detect)
 	m.is = c.condition("/alert/when", f.Alert.When)

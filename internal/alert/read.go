@@ -2,11 +2,15 @@ package alert
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +26,7 @@ const (
 	MaxTitle       = 500
 	MaxDescription = 20_000
 	MaxObservables = 200
+	MaxEntities    = 100
 	MaxEventBytes  = 4 << 20
 )
 
@@ -94,83 +99,105 @@ func (m *Mapping) wrong(part string, err error) error {
 	return fmt.Errorf("mapping %s: %s: %s: %w", m.ID, part, plain(err), fault.Invalid)
 }
 
-// fill works out all parts of a record.
+// fill works out all parts of a record. A part that cannot be worked out or read
+// is left out and named in fields.unread: a wrong clock or an unknown severity is
+// no reason to hold back an alert.
 func (m *Mapping) fill(a *Alert, e *expr.Env) error {
 	key, err := m.key(m.parts.identity, e)
 	if err != nil {
 		return m.wrong("identity", err)
 	}
-	if key == "" {
+	if key == "" && (m.detect == nil || !m.Detects(e.Roots["event"])) {
 		return m.wrong("identity", fmt.Errorf("it is empty: the event has none of the fields that tell it apart"))
 	}
+	if key == "" {
+		key = hashed(e.Roots["event"])
+	}
 	a.IdentityKey = key
+	f := filling{m: m, a: a, e: e}
 	if a.GroupKey, err = m.key(m.parts.group, e); err != nil {
-		return m.wrong("group", err)
+		f.note("group", err)
 	}
-	for _, t := range []struct {
-		name string
-		v    *expr.Value
-		to   *string
-		most int
-	}{
-		{"title", m.parts.title, &a.Title, MaxTitle}, {"description", m.parts.description, &a.Description, MaxDescription},
-		{"category", m.parts.category, &a.Category, MaxTitle}, {"link", m.parts.link, &a.Link, 2048},
-	} {
-		if t.v == nil {
-			continue
+	a.Title = cmp.Or(strings.TrimSpace(f.text("title", m.parts.title, MaxTitle)), m.Title)
+	a.Description = f.text("description", m.parts.description, MaxDescription)
+	a.Category = f.text("category", m.parts.category, MaxTitle)
+	a.Link = f.text("link", m.parts.link, 2048)
+	f.rest()
+	if err := m.observe(a, e); err != nil {
+		f.note("observables", err)
+	}
+	if len(f.notes) > 0 {
+		if a.Fields == nil {
+			a.Fields = map[string]any{}
+		} else {
+			a.Fields = maps.Clone(a.Fields) // it may be a part of the event
 		}
-		text, err := t.v.Text(e)
-		if err != nil {
-			return m.wrong(t.name, err)
-		}
-		*t.to = cut(clean(text), t.most)
+		a.Fields["unread"] = list(f.notes)
 	}
-	if a.Title == "" {
-		return m.wrong("title", fmt.Errorf("it is empty"))
-	}
-	return m.fillRest(a, e)
+	return nil
 }
 
-func (m *Mapping) fillRest(a *Alert, e *expr.Env) error {
-	v, err := m.parts.severity.Eval(e)
-	if err != nil {
-		return m.wrong("severity", err)
+// filling fills one record and notes what could not be read.
+type filling struct {
+	m     *Mapping
+	a     *Alert
+	e     *expr.Env
+	notes []string
+}
+
+func (f *filling) note(part string, err error) {
+	f.notes = append(f.notes, part+": "+cut(plain(err), MaxTitle))
+}
+
+// eval works a part out; nil where it is left out or cannot be worked out.
+func (f *filling) eval(part string, v *expr.Value) any {
+	if v == nil {
+		return nil
 	}
-	if a.Severity, err = Severity(v); err != nil {
-		return m.wrong("severity", err)
+	out, err := v.Eval(f.e)
+	if err != nil {
+		f.note(part, err)
+		return nil
+	}
+	return out
+}
+
+func (f *filling) text(part string, v *expr.Value, most int) string {
+	if v == nil {
+		return ""
+	}
+	text, err := v.Text(f.e)
+	if err != nil {
+		f.note(part, err)
+		return ""
+	}
+	return cut(clean(text), most)
+}
+
+func (f *filling) rest() {
+	a, parts := f.a, &f.m.parts
+	var err error
+	if a.Severity, err = Severity(f.eval("severity", parts.severity)); err != nil {
+		f.note("severity", err)
 	}
 	a.Time = a.Received
-	if m.parts.time != nil {
-		if v, err = m.parts.time.Eval(e); err != nil {
-			return m.wrong("time", err)
+	if v := f.eval("time", parts.time); !blank(v) {
+		if t, err := Time(v); err == nil {
+			a.Time = t
+		} else {
+			f.note("time", err)
 		}
-		if v != nil {
-			if a.Time, err = Time(v); err != nil {
-				return m.wrong("time", err)
+	}
+	a.Techniques = Techniques(f.eval("techniques", parts.techniques))
+	a.Fields, _ = expr.Normalize(f.eval("fields", parts.fields)).(map[string]any)
+	for _, p := range parts.entities {
+		for _, text := range Texts(f.eval("entities", p.value)) {
+			one := Entity{Kind: p.kind, Value: cut(clean(text), MaxTitle), Role: p.role}
+			if len(a.Entities) < MaxEntities && !slices.Contains(a.Entities, one) {
+				a.Entities = append(a.Entities, one)
 			}
 		}
 	}
-	if m.parts.techniques != nil {
-		if v, err = m.parts.techniques.Eval(e); err != nil {
-			return m.wrong("techniques", err)
-		}
-		a.Techniques = Texts(v)
-	}
-	if m.parts.fields != nil {
-		if v, err = m.parts.fields.Eval(e); err != nil {
-			return m.wrong("fields", err)
-		}
-		a.Fields, _ = expr.Normalize(v).(map[string]any)
-	}
-	for _, p := range m.parts.entities {
-		if v, err = p.value.Eval(e); err != nil {
-			return m.wrong("entities", err)
-		}
-		for _, text := range Texts(v) {
-			a.Entities = append(a.Entities, Entity{Kind: p.kind, Value: cut(clean(text), MaxTitle), Role: p.role})
-		}
-	}
-	return m.observe(a, e)
 }
 
 // key makes a short key of any values: their canonical form, hashed.
@@ -185,12 +212,17 @@ func (m *Mapping) key(v *expr.Value, e *expr.Env) (string, error) {
 	if blank(x) {
 		return "", nil
 	}
-	b, err := expr.EncodeJSON(x)
+	return hashed(x), nil
+}
+
+// hashed is the canonical form of a value of JSON, hashed.
+func hashed(v any) string {
+	b, err := expr.EncodeJSON(v)
 	if err != nil {
-		return "", err
+		b = []byte(err.Error()) // only a secret has no form, and an event holds none
 	}
 	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:16]), nil
+	return hex.EncodeToString(sum[:16])
 }
 
 // blank tells whether a value holds nothing at all.
@@ -224,6 +256,26 @@ func Texts(v any) []string {
 	default:
 		if s, err := expr.Show(v); err == nil && strings.TrimSpace(s) != "" {
 			out = append(out, s)
+		}
+	}
+	return out
+}
+
+var technique = regexp.MustCompile(`(?i)\bT(\d{4})(?:(?:\.|[_/-])(\d{3}))?\b`)
+
+// Techniques reads the ATT&CK technique IDs in a text or a list of texts, in the
+// form T1234 or T1234.001, each once. Names, tactics and other words are left out.
+func Techniques(v any) []string {
+	var out []string
+	for _, text := range Texts(v) {
+		for _, m := range technique.FindAllStringSubmatch(text, 20) {
+			id := "T" + m[1]
+			if m[2] != "" {
+				id += "." + m[2]
+			}
+			if !slices.Contains(out, id) {
+				out = append(out, id)
+			}
 		}
 	}
 	return out

@@ -31,7 +31,8 @@ func (c *compiler) unary(n *ast.UnaryNode) (code, error) {
 		if err != nil {
 			return nil, err
 		}
-		return sign(in, v, minus)
+		v, err = sign(in, v, minus)
+		return v, m.forgive(err)
 	}}, nil
 }
 

@@ -177,7 +177,11 @@ func membership(n *ast.BinaryNode, l, r code) (code, error) {
 		if err != nil {
 			return nil, err
 		}
-		return m.contains(n, needle, hay)
+		v, err := m.contains(n, needle, hay)
+		if err != nil && m.forgive(err) == nil {
+			return false, nil
+		}
+		return v, err
 	}}, nil
 }
 

@@ -305,6 +305,9 @@ func truth(m *machine, c code, what string) (bool, error) {
 	if b, ok := v.(bool); ok {
 		return b, nil
 	}
+	if m.lenient {
+		return likeTrue(v), nil
+	}
 	if v == nil {
 		return false, failf(c.at(), "%s must be true or false, but %s is nil", what, short(c.node)).
 			hinted("write (… ?? false), or compare it with != nil")

@@ -38,6 +38,7 @@ type place int
 type failure struct {
 	at            place
 	message, hint string
+	limit         bool // it used up a limit: no way to read it makes that good
 }
 
 func (f *failure) Error() string { return f.message }
@@ -48,6 +49,11 @@ func failf(at place, format string, args ...any) *failure {
 
 func (f *failure) hinted(format string, args ...any) *failure {
 	f.hint = fmt.Sprintf(format, args...)
+	return f
+}
+
+func (f *failure) final() *failure {
+	f.limit = true
 	return f
 }
 

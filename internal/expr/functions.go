@@ -241,6 +241,13 @@ func (f function) evaluate(m *machine, n ast.Node, name string, args []code) (an
 			return nil, err
 		}
 		if p := f.param(i); !p.accepts(v) {
+			if m.lenient {
+				if v, ok := p.adapt(v); ok {
+					m.stack = append(m.stack, v)
+					continue
+				}
+				return nil, nil
+			}
 			return nil, wrongArgument(name, p, a, describe(v), Type{kind: kindOf(v)})
 		}
 		m.stack = append(m.stack, v)
@@ -249,6 +256,9 @@ func (f function) evaluate(m *machine, n ast.Node, name string, args []code) (an
 		return nil, placed(err, where(n))
 	}
 	v, err := f.call(m, m.stack[base:len(m.stack):len(m.stack)])
+	if err != nil && m.forgive(err) == nil {
+		return nil, nil
+	}
 	return v, placed(err, where(n))
 }
 

@@ -94,6 +94,9 @@ func (c *compiler) loop(n ast.Node, name string, args []ast.Node) (code, error) 
 			return nil, err
 		}
 		list, ok := v.([]any)
+		if !ok && m.lenient {
+			list, ok = asList(v), true
+		}
 		if !ok {
 			return nil, notList(l, describe(v), Type{kind: kindOf(v)})
 		}
@@ -101,6 +104,9 @@ func (c *compiler) loop(n ast.Node, name string, args []ast.Node) (code, error) 
 			return nil, placed(err, where(n))
 		}
 		out, err := method.run(l, m, list)
+		if err != nil && m.forgive(err) == nil {
+			out, err = nil, nil
+		}
 		m.frames[l.depth].item, m.frames[l.depth].acc = nil, nil
 		return out, placed(err, where(n))
 	}}, nil

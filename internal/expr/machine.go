@@ -41,10 +41,11 @@ type run func(m *machine) (any, error)
 // machine is the state of one evaluation.
 type machine struct {
 	usage
-	env    *Env
-	vars   []any   // let
-	stack  []any   // arguments of the calls under way
-	frames []frame // one per predicate that is open at the same time
+	env     *Env
+	lenient bool
+	vars    []any   // let
+	stack   []any   // arguments of the calls under way
+	frames  []frame // one per predicate that is open at the same time
 }
 
 // frame is what # and #index and #acc mean in a predicate.
@@ -72,7 +73,7 @@ func (m *machine) release() {
 func (m *machine) tick(n int) error {
 	m.ticks += n
 	if m.ticks > MaxTicks {
-		return failf(-1, "too much work: over %d calls and rounds", MaxTicks).hinted("work on a smaller list")
+		return failf(-1, "too much work: over %d calls and rounds", MaxTicks).hinted("work on a smaller list").final()
 	}
 	return nil
 }
@@ -91,7 +92,7 @@ func (m *machine) scan(n int) error {
 // grow counts n bytes of new memory.
 func (m *machine) grow(n int) error {
 	if n < 0 || n > MaxMemory || m.memory+n > MaxMemory {
-		return failf(-1, "too much memory: over %d MB", MaxMemory>>20).hinted("work on a smaller list or text")
+		return failf(-1, "too much memory: over %d MB", MaxMemory>>20).hinted("work on a smaller list or text").final()
 	}
 	m.memory += n
 	return nil

@@ -113,6 +113,9 @@ func (c *compiler) binary(n *ast.BinaryNode) (code, error) {
 			return nil, err
 		}
 		v, err := do(m, a, b)
+		if err != nil && m.lenient {
+			return m.retry(n.Operator, do, a, b, err)
+		}
 		if errors.Is(err, errMismatch) {
 			return nil, mismatch(n, describe(a), describe(b), Type{kind: kindOf(a)}, Type{kind: kindOf(b)})
 		}

@@ -205,6 +205,9 @@ func (c *compiler) field(n *ast.MemberNode, base code, name string) (code, error
 		if v == nil && optional {
 			return nil, errNilChain
 		}
+		if m.lenient {
+			return nil, nil
+		}
 		return nil, noField(at, n, v, name)
 	}}, nil
 }
@@ -279,7 +282,8 @@ func (c *compiler) index(n *ast.MemberNode, base code) (code, error) {
 		if err != nil {
 			return nil, err
 		}
-		return element(m, n, v, k)
+		v, err = element(m, n, v, k)
+		return v, m.forgive(err)
 	}}, nil
 }
 
@@ -432,7 +436,8 @@ func (c *compiler) slice(n *ast.SliceNode) (code, error) {
 		if err != nil {
 			return nil, err
 		}
-		return part(m, n, v, ends)
+		v, err = part(m, n, v, ends)
+		return v, m.forgive(err)
 	}}, nil
 }
 

@@ -15,6 +15,7 @@ type Program struct {
 	want      Type
 	vars      int
 	frames    int
+	lenient   bool
 	refs      [][]string
 	available []string
 	pool      sync.Pool
@@ -59,7 +60,7 @@ func compileSource(source string, s *Scope, want Type) (*Program, error) {
 		}
 	}
 	return &Program{
-		run: made.run, typ: made.typ, want: want, vars: c.vars, frames: c.frames,
+		run: made.run, typ: made.typ, want: want, vars: c.vars, frames: c.frames, lenient: s.lenient,
 		refs: uniquePaths(c.refs), available: uniqueTexts(c.available),
 	}, nil
 }
@@ -77,7 +78,7 @@ func (p *Program) eval(env *Env, used *usage) (any, error) {
 	if m == nil {
 		m = &machine{vars: make([]any, p.vars), frames: make([]frame, p.frames)}
 	}
-	m.env, m.usage = env, *used
+	m.env, m.usage, m.lenient = env, *used, p.lenient
 	v, err := p.run(m)
 	if err == nil {
 		v, err = m.settle(v, m.memory > used.memory)
@@ -91,7 +92,7 @@ func (p *Program) eval(env *Env, used *usage) (any, error) {
 	case err != nil:
 		return nil, p.locate(err)
 	}
-	if p.want.kind != KindAny {
+	if p.want.kind != KindAny && !p.lenient {
 		if err := p.checkResult(v); err != nil {
 			return nil, p.locate(err)
 		}
@@ -137,6 +138,9 @@ func (p *Program) EvalBool(env *Env) (bool, error) {
 		return false, err
 	}
 	b, ok := v.(bool)
+	if !ok && p.lenient {
+		return likeTrue(v), nil
+	}
 	if !ok {
 		q := Program{want: Bool()}
 		return false, p.locate(q.checkResult(v))

@@ -12,6 +12,7 @@ type Scope struct {
 	name    string
 	typ     Type
 	secrets bool
+	lenient bool
 }
 
 // NewScope is a scope without names.
@@ -19,12 +20,19 @@ func NewScope() *Scope { return &Scope{} }
 
 // With is s and one name more. A name that s has already gets the new type.
 func (s *Scope) With(name string, t Type) *Scope {
-	return &Scope{parent: s, name: name, typ: t, secrets: s.secrets}
+	return &Scope{parent: s, name: name, typ: t, secrets: s.secrets, lenient: s.lenient}
 }
 
 // WithSecrets is s in which secrets.<connection>.<field> may be used.
 func (s *Scope) WithSecrets() *Scope {
-	return &Scope{parent: s.parent, name: s.name, typ: s.typ, secrets: true}
+	return &Scope{parent: s.parent, name: s.name, typ: s.typ, secrets: true, lenient: s.lenient}
+}
+
+// Lenient is s for texts that read data of whose shape nobody is sure, such as
+// a product's events: what does not fit is nil there instead of an error. See
+// lenient.go. What is wrong in every case is an error of Compile all the same.
+func (s *Scope) Lenient() *Scope {
+	return &Scope{parent: s.parent, name: s.name, typ: s.typ, secrets: s.secrets, lenient: true}
 }
 
 // Lookup finds the type of a name.

@@ -58,7 +58,7 @@ func TestOneEventIsAnsweredWithItsAlert(t *testing.T) {
 
 func TestManyEventsAreCounted(t *testing.T) {
 	t.Parallel()
-	body := event("a") + event("b") + event("a") + `{"skip": true}` + "\n" + "{broken\n" + `{"n": "c", "severity": "strange"}` + "\n"
+	body := event("a") + event("b") + event("a") + `{"skip": true}` + "\n" + "{broken\n" + `{"severity": "high"}` + "\n"
 	want := ingest.Counts{Received: 6, Accepted: 2, Duplicates: 1, Skipped: 1, Unread: 2}
 	for _, kind := range []string{"application/x-ndjson", "text/plain"} {
 		code, got, err := post(t, newStore(), body, kind)
@@ -68,7 +68,7 @@ func TestManyEventsAreCounted(t *testing.T) {
 		if d := cmp.Diff(want, got.Counts); d != "" {
 			t.Errorf("%s (-want +got):\n%s", kind, d)
 		}
-		if len(got.Errors) != 2 || got.Errors[0].Event != 5 || !strings.Contains(got.Errors[1].Error, `severity "strange" is not known`) {
+		if len(got.Errors) != 2 || got.Errors[0].Event != 5 || !strings.Contains(got.Errors[1].Error, "identity: it is empty") {
 			t.Errorf("%s: errors are %+v", kind, got.Errors)
 		}
 	}
