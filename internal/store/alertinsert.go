@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,23 +10,13 @@ import (
 	"riposte/internal/fault"
 )
 
-// alertBody is what of an alert nothing searches by.
-type alertBody struct {
-	Description string             `json:"description,omitempty"`
-	Entities    []alert.Entity     `json:"entities,omitempty"`
-	Observables []alert.Observable `json:"observables,omitempty"`
-	Techniques  []string           `json:"techniques,omitempty"`
-	Fields      map[string]any     `json:"fields,omitempty"`
-	Link        string             `json:"link,omitempty"`
-}
-
 // NewAlert is an alert that is ready to be stored: what can be worked out
 // without the database is, so that it is not done where all writers wait.
 type NewAlert struct {
 	*alert.Alert
 	Fresh bool // set by InsertAlerts: it was not there before
 
-	body string
+	content []byte
 }
 
 // ReadyAlert makes an alert ready. It fails with fault.Invalid where the alert
@@ -36,7 +25,7 @@ func ReadyAlert(a *alert.Alert) (NewAlert, error) {
 	if a.Source == "" || a.IdentityKey == "" {
 		return NewAlert{}, fmt.Errorf("store alert %s of source %s: source and identity key are needed: %w", a.IdentityKey, a.Source, fault.Invalid)
 	}
-	body, err := json.Marshal(alertBody{a.Description, a.Entities, a.Observables, a.Techniques, a.Fields, a.Link})
+	content, err := packAlert(a)
 	if err != nil {
 		return NewAlert{}, fmt.Errorf("store alert %s of source %s: %w: %w", a.IdentityKey, a.Source, err, fault.Invalid)
 	}
@@ -44,7 +33,7 @@ func ReadyAlert(a *alert.Alert) (NewAlert, error) {
 	if a.Status == "" {
 		a.Status = alert.New
 	}
-	return NewAlert{Alert: a, body: string(body)}, nil
+	return NewAlert{Alert: a, content: content}, nil
 }
 
 // InsertAlert stores an alert, or counts it where one with its identity key is
@@ -95,7 +84,7 @@ func values(rows, columns int) string {
 }
 
 // alertInsertColumns is how many parameters an alert has.
-const alertInsertColumns = 18
+const alertInsertColumns = 17
 
 func insertPortion(tx *Tx, rows []NewAlert) error {
 	args := make([]any, 0, len(rows)*alertInsertColumns)
@@ -108,10 +97,10 @@ func insertPortion(tx *Tx, rows []NewAlert) error {
 		n.ID, n.Count, n.Fresh = alert.ID(id), 1, true
 		first, last := n.span()
 		args = append(args, id, n.Tenant, n.Source, n.IdentityKey, n.GroupKey, n.Title, n.Severity, n.Category,
-			string(n.Status), or(n.Time, n.Received), n.Received, first, last, n.Mapping, n.MappingNo, n.Error, n.body, n.Raw)
+			string(n.Status), or(n.Time, n.Received), n.Received, first, last, n.Mapping, n.MappingNo, n.Error, n.content)
 	}
 	came, err := tx.Exec(`INSERT INTO alerts (id, tenant, source, identity_key, group_key, title, severity, category,
-			status, at, received, first_seen, last_seen, mapping, mapping_no, error, body, raw)`+
+			status, at, received, first_seen, last_seen, mapping, mapping_no, error, content)`+
 		values(len(rows), alertInsertColumns)+" ON CONFLICT (tenant, source, identity_key) DO NOTHING", args...)
 	if err != nil || came == int64(len(rows)) {
 		return err

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -10,31 +9,31 @@ import (
 	"riposte/internal/fault"
 )
 
-// alertColumns are all but the raw event, in the order of scanAlert.
+// alertColumns are in the order of scanAlert.
 const alertColumns = `id, tenant, source, identity_key, group_key, title, severity, category, status,
-	at, received, first_seen, last_seen, seen, mapping, mapping_no, error, body`
+	at, received, first_seen, last_seen, seen, mapping, mapping_no, error, content`
 
-func scanAlert(a *alert.Alert, scan func(into ...any) error, more ...any) error {
-	var body json.RawMessage
-	err := scan(append([]any{&a.ID, &a.Tenant, &a.Source, &a.IdentityKey, &a.GroupKey, &a.Title, &a.Severity, &a.Category, &a.Status,
-		&a.Time, &a.Received, &a.FirstSeen, &a.LastSeen, &a.Count, &a.Mapping, &a.MappingNo, &a.Error, &body}, more...)...)
+func scanAlert(a *alert.Alert, scan func(into ...any) error) error {
+	var content []byte
+	err := scan(&a.ID, &a.Tenant, &a.Source, &a.IdentityKey, &a.GroupKey, &a.Title, &a.Severity, &a.Category, &a.Status,
+		&a.Time, &a.Received, &a.FirstSeen, &a.LastSeen, &a.Count, &a.Mapping, &a.MappingNo, &a.Error, &content)
 	if err != nil {
 		return err
 	}
-	var b alertBody
-	if err := json.Unmarshal(body, &b); err != nil {
-		return fmt.Errorf("body of alert %s: %w", a.ID, err)
+	b, raw, err := unpackAlert(content)
+	if err != nil {
+		return fmt.Errorf("alert %s: %w", a.ID, err)
 	}
 	a.Description, a.Entities, a.Observables = b.Description, b.Entities, b.Observables
-	a.Techniques, a.Fields, a.Link = b.Techniques, b.Fields, b.Link
+	a.Techniques, a.Fields, a.Link, a.Raw = b.Techniques, b.Fields, b.Link, raw
 	return nil
 }
 
 // Alert reads an alert with its raw event: fault.NotFound if there is none in the
 // tenant.
 func Alert(q *Reader, tenant string, id alert.ID) (a alert.Alert, err error) {
-	row := q.QueryRow("SELECT "+alertColumns+", raw FROM alerts WHERE id = ? AND tenant = ?", int64(id), tenantOf(tenant))
-	if err := scanAlert(&a, row.Scan, &a.Raw); err != nil {
+	row := q.QueryRow("SELECT "+alertColumns+" FROM alerts WHERE id = ? AND tenant = ?", int64(id), tenantOf(tenant))
+	if err := scanAlert(&a, row.Scan); err != nil {
 		return a, fmt.Errorf("read alert %s: %w", id, err)
 	}
 	return a, nil
@@ -42,9 +41,9 @@ func Alert(q *Reader, tenant string, id alert.ID) (a alert.Alert, err error) {
 
 // AlertByKey finds an alert by its identity: fault.NotFound if there is none.
 func AlertByKey(q *Reader, tenant, source, key string) (a alert.Alert, err error) {
-	row := q.QueryRow("SELECT "+alertColumns+", raw FROM alerts WHERE tenant = ? AND source = ? AND identity_key = ?",
+	row := q.QueryRow("SELECT "+alertColumns+" FROM alerts WHERE tenant = ? AND source = ? AND identity_key = ?",
 		tenantOf(tenant), source, key)
-	if err := scanAlert(&a, row.Scan, &a.Raw); err != nil {
+	if err := scanAlert(&a, row.Scan); err != nil {
 		return a, fmt.Errorf("read alert %s of source %s: %w", key, source, err)
 	}
 	return a, nil
@@ -72,7 +71,9 @@ func ListAlerts(q *Reader, tenant string, f AlertFilter, s Slice) (Page[alert.Al
 		return Page[alert.Alert]{}, err
 	}
 	return page(q, l, s, func(q *Reader, id int64) (a alert.Alert, err error) {
-		return a, scanAlert(&a, q.QueryRow("SELECT "+alertColumns+" FROM alerts WHERE id = ?", id).Scan)
+		err = scanAlert(&a, q.QueryRow("SELECT "+alertColumns+" FROM alerts WHERE id = ?", id).Scan)
+		a.Raw = nil // a list is not the place for it
+		return a, err
 	})
 }
 

@@ -117,6 +117,7 @@ func AlertsOfCase(q *Reader, tenant string, id cases.ID, s Slice) (Page[alert.Al
 		if err != nil {
 			return p, fmt.Errorf("read alert %s: %w", l.Alert, err)
 		}
+		p.Items[i].Raw = nil // a list is not the place for it
 	}
 	return p, nil
 }

@@ -24,7 +24,7 @@ var migrations embed.FS
 // and refuses a database that a newer program wrote.
 func migrate(ctx context.Context, be backend, db *sql.DB) error {
 	dialect, suffix, translate := be.migrations()
-	steps, err := steps(suffix, translate)
+	steps, err := steps(suffix, translate, be.text)
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
@@ -50,8 +50,13 @@ func migrate(ctx context.Context, be backend, db *sql.DB) error {
 	return nil
 }
 
+// conversions are what a step does with the rows that are there, after its file.
+var conversions = map[int64]func(ctx context.Context, tx *sql.Tx, text func(string) string) error{
+	14: packOldAlerts,
+}
+
 // steps reads the files that are meant for a database.
-func steps(suffix string, translate func(string) string) (list []*goose.Migration, err error) {
+func steps(suffix string, translate, text func(string) string) (list []*goose.Migration, err error) {
 	files, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return nil, err
@@ -67,17 +72,22 @@ func steps(suffix string, translate func(string) string) (list []*goose.Migratio
 		if only != "" && only != suffix {
 			continue
 		}
-		text, err := migrations.ReadFile(file)
+		raw, err := migrations.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
-		ddl := string(text)
+		ddl := string(raw)
 		if only == "" {
 			ddl = translate(ddl)
 		}
 		list = append(list, goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, ddl)
-			return err
+			if _, err := tx.ExecContext(ctx, ddl); err != nil {
+				return err
+			}
+			if convert := conversions[version]; convert != nil {
+				return convert(ctx, tx, text)
+			}
+			return nil
 		}}, nil))
 	}
 	return list, nil

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -164,18 +163,18 @@ func (d *DB) sweepAlerts(ctx context.Context, before time.Time) (removed int, er
 
 // oldAlert is what is needed of an alert to remove it.
 type oldAlert struct {
-	at     place
-	last   time.Time
-	linked bool
-	body   json.RawMessage
+	at      place
+	last    time.Time
+	linked  bool
+	content []byte
 }
 
 // sweepAlertSlice looks at a few alerts behind a place; next is where to go on,
 // nil at the end.
 func sweepAlertSlice(tx *Tx, tenant string, before time.Time, from place) (removed int, next *place, err error) {
 	old, err := all(&tx.Reader, func(r *Rows, a *oldAlert) error {
-		return r.Scan(&a.at.sort, &a.at.id, &a.last, &a.linked, &a.body)
-	}, `SELECT received, id, last_seen, EXISTS (SELECT 1 FROM case_alerts x WHERE x.alert_id = alerts.id), body FROM alerts
+		return r.Scan(&a.at.sort, &a.at.id, &a.last, &a.linked, &a.content)
+	}, `SELECT received, id, last_seen, EXISTS (SELECT 1 FROM case_alerts x WHERE x.alert_id = alerts.id), content FROM alerts
 		WHERE tenant = ? AND received < ? AND (received, id) > (?, ?) ORDER BY received, id LIMIT ?`,
 		tenant, before, from.sort, from.id, sweepSlice)
 	if err != nil {
@@ -197,9 +196,9 @@ func sweepAlertSlice(tx *Tx, tenant string, before time.Time, from place) (remov
 }
 
 func removeAlert(tx *Tx, tenant string, a oldAlert) error {
-	var body alertBody
-	if err := json.Unmarshal(a.body, &body); err != nil {
-		return fmt.Errorf("body of alert %s: %w", alert.ID(a.at.id), err)
+	body, _, err := unpackAlert(a.content)
+	if err != nil {
+		return fmt.Errorf("alert %s: %w", alert.ID(a.at.id), err)
 	}
 	for _, o := range body.Observables {
 		_, err := tx.Exec("DELETE FROM alert_observables WHERE tenant = ? AND type = ? AND value = ? AND received = ? AND alert_id = ?",
@@ -208,7 +207,7 @@ func removeAlert(tx *Tx, tenant string, a oldAlert) error {
 			return err
 		}
 	}
-	_, err := tx.Exec("DELETE FROM alerts WHERE id = ?", a.at.id)
+	_, err = tx.Exec("DELETE FROM alerts WHERE id = ?", a.at.id)
 	return err
 }
 

@@ -3,17 +3,25 @@ package store
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"riposte/internal/cases"
+	"riposte/internal/store/storetest"
 )
 
 // databases are the kinds of database that all tests of records run on.
 var databases = map[string]func(t *testing.T) *DB{
 	"sqlite":   func(t *testing.T) *DB { return open(t, Options{}) },
 	"postgres": openPostgres,
+}
+
+// wheres make an empty database of each kind and say where it is.
+var wheres = map[string]func(t *testing.T) string{
+	"sqlite":   func(t *testing.T) string { return filepath.Join(t.TempDir(), "riposte.db") },
+	"postgres": func(t *testing.T) string { return storetest.Postgres(t) },
 }
 
 // suite runs a test of records on every kind of database, each time on a fresh
