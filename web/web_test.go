@@ -18,7 +18,7 @@ func get(t *testing.T, method, path string) *httptest.ResponseRecorder {
 func TestThePageAndItsPartsAreServed(t *testing.T) {
 	t.Parallel()
 	for path, media := range map[string]string{
-		"/": "text/html", "/runs/R-1": "text/html", "/page.css": "text/css", "/page.js": "text/javascript", "/mark.svg": "image/svg+xml",
+		"/": "text/html", "/runs/R-1": "text/html", "/page.css": "text/css", "/page.js": "text/javascript", "/watch.js": "text/javascript", "/mark.svg": "image/svg+xml",
 	} {
 		w := get(t, http.MethodGet, path)
 		if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), media) {
@@ -36,7 +36,7 @@ func TestThePageAndItsPartsAreServed(t *testing.T) {
 func TestThePageKeepsItsOwnPolicy(t *testing.T) {
 	t.Parallel()
 	page := get(t, http.MethodGet, "/").Body.String()
-	script := get(t, http.MethodGet, "/page.js").Body.String()
+	script := get(t, http.MethodGet, "/page.js").Body.String() + get(t, http.MethodGet, "/watch.js").Body.String()
 	for what, pattern := range map[string]string{
 		"an inline script": `<script>|<script [^>]*[^c]>[^<]`, "an inline style": `style=|<style`, "a foreign address": `(src|href)="(https?:)?//`, "an inline handler": ` on[a-z]+="`,
 	} {

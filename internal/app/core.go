@@ -47,6 +47,7 @@ type core struct {
 	webhook     *ingest.Webhook
 	hooks       map[string]hook
 	health      healths
+	alarms      *alarmBook
 	running     sync.WaitGroup
 	sessions    auth.SessionRules
 	tokens      tokenCache
@@ -59,7 +60,7 @@ type core struct {
 //
 // first is the administrator that a first start makes, empty otherwise.
 func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, first firstPerson, err error) {
-	c = &core{cfg: cfg, log: log, now: time.Now, hashing: make(chan struct{}, hashesAtOnce)}
+	c = &core{cfg: cfg, log: log, now: time.Now, hashing: make(chan struct{}, hashesAtOnce), alarms: newAlarmBook()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())
@@ -73,6 +74,9 @@ func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, first
 		return c, first, err
 	}
 	if _, err := c.meetPeople(ctx); err != nil {
+		return c, first, err
+	}
+	if err := c.openAlarms(ctx); err != nil {
 		return c, first, err
 	}
 	if c.blobs, err = blob.Open(filepath.Join(cfg.Data, "blobs"), blob.Options{}); err != nil {
@@ -163,6 +167,7 @@ func (c *core) run(ctx context.Context) error {
 	c.running.Go(func() { c.keepSchedules(work) })
 	c.running.Go(func() { c.keepTidy(work) })
 	c.running.Go(func() { c.keepHealth(work) })
+	c.running.Go(func() { c.keepAlarms(work) })
 	err := c.engine.Run(ctx)
 	cancel()
 	c.running.Wait()

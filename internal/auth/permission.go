@@ -33,6 +33,8 @@ const (
 	SwitchesOff       Permission = "switches:off"       // stop automation
 	SwitchesOn        Permission = "switches:on"        // let it act again
 	ProtectedOverride Permission = "protected:override" // act on a protected object, once, with a reason
+	AlarmsRead        Permission = "alarms:read"
+	AlarmsAcknowledge Permission = "alarms:acknowledge"
 	AuditRead         Permission = "audit:read"
 	PeopleRead        Permission = "people:read"
 	PeopleWrite       Permission = "people:write" // tokens of others, too
@@ -43,8 +45,8 @@ func Permissions() []Permission {
 	return []Permission{
 		AlertsRead, AlertsWrite, CasesRead, CasesWrite, RunsRead, RunsStart, RunsControl, ApprovalsRead, ApprovalsAnswer,
 		PlaybooksRead, PlaybooksWrite, PlaybooksPublish, LedgerRead, LedgerUndo, IntelRead, IntelWrite, ListsRead, ListsWrite,
-		ConnectionsRead, ConnectionsWrite, GuardRead, SwitchesRead, SwitchesOff, SwitchesOn, ProtectedOverride, AuditRead,
-		PeopleRead, PeopleWrite,
+		ConnectionsRead, ConnectionsWrite, GuardRead, SwitchesRead, SwitchesOff, SwitchesOn, ProtectedOverride, AlarmsRead,
+		AlarmsAcknowledge, AuditRead, PeopleRead, PeopleWrite,
 	}
 }
 
@@ -68,10 +70,10 @@ func BuiltIn() []Role {
 	return []Role{
 		{Name: "viewer", Permissions: []Permission{
 			AlertsRead, CasesRead, RunsRead, ApprovalsRead, PlaybooksRead, LedgerRead, IntelRead, ListsRead, ConnectionsRead,
-			GuardRead, SwitchesRead,
+			GuardRead, SwitchesRead, AlarmsRead,
 		}},
 		{Name: "analyst", Includes: []string{"viewer"}, Permissions: []Permission{
-			AlertsWrite, CasesWrite, RunsStart, RunsControl, ApprovalsAnswer, LedgerUndo, IntelWrite, ListsWrite, SwitchesOff,
+			AlertsWrite, CasesWrite, RunsStart, RunsControl, ApprovalsAnswer, LedgerUndo, IntelWrite, ListsWrite, SwitchesOff, AlarmsAcknowledge,
 		}},
 		{Name: "soc-lead", Includes: []string{"analyst"}, Permissions: []Permission{
 			SwitchesOn, ProtectedOverride, PeopleRead, AuditRead,
@@ -79,7 +81,7 @@ func BuiltIn() []Role {
 		{Name: "incident-manager", Includes: []string{"soc-lead"}},
 		// An engineer builds and may stop what was built, but approves nothing.
 		{Name: "engineer", Includes: []string{"viewer"}, Permissions: []Permission{
-			RunsStart, RunsControl, PlaybooksWrite, PlaybooksPublish, ListsWrite, ConnectionsWrite, SwitchesOff,
+			RunsStart, RunsControl, PlaybooksWrite, PlaybooksPublish, ListsWrite, ConnectionsWrite, SwitchesOff, AlarmsAcknowledge,
 		}},
 		// The administrator of a new installation is alone: without all roles
 		// nobody could answer what its playbooks ask.

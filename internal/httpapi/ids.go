@@ -11,6 +11,7 @@ const (
 	runCode      = "R"
 	approvalCode = "AP"
 	entryCode    = "L"
+	alarmCode    = "AL"
 )
 
 // Record is embedded in the input of every operation on one record.

@@ -48,7 +48,7 @@ func TestWrongRequestsAreToldPrecisely(t *testing.T) {
 		{name: "a cursor from nowhere", method: "GET", path: "/api/alerts?cursor=%21", status: 422, kind: "invalid",
 			errs: []ProblemError{{Detail: "it is not one that this list gave; begin the list again without it", Parameter: "cursor"}}},
 		{name: "enum", method: "GET", path: "/api/alerts?status=open", status: 422, kind: "invalid", detail: "status"},
-		{name: "no such path", method: "GET", path: "/api/alarms", status: 404, kind: "not-found", detail: "/api/openapi.json"},
+		{name: "no such path", method: "GET", path: "/api/alarums", status: 404, kind: "not-found", detail: "/api/openapi.json"},
 		{name: "method", method: "DELETE", path: "/api/alerts", status: 405, kind: "method-not-allowed", detail: "expected GET"},
 		{name: "ID of another kind", method: "GET", path: "/api/alerts/C-1", status: 404, kind: "not-found", detail: "A-123"},
 		{name: "ID with a leading zero", method: "GET", path: "/api/alerts/A-01", status: 404, kind: "not-found"},

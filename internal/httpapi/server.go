@@ -31,6 +31,7 @@ type Server struct {
 	Connections Connections
 	Switches    Switches
 	Overrides   Overrides
+	Alarms      Alarms
 	Audit       Audit
 	Replays     Replays
 
@@ -117,6 +118,7 @@ func (a *api) routes() {
 	a.connectionRoutes()
 	a.switchRoutes()
 	a.overrideRoutes()
+	a.alarmRoutes()
 	a.auditRoutes()
 }
 

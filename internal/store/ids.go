@@ -19,6 +19,7 @@ const (
 	IndicatorIDs Kind = "indicator"
 	TokenIDs     Kind = "token"
 	OverrideIDs  Kind = "override"
+	AlarmIDs     Kind = "alarm"
 )
 
 // NextID takes the next identifier of a kind. Identifiers grow; none is given

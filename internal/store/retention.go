@@ -23,7 +23,7 @@ type Swept struct {
 	Cases     int
 	Ledger    int
 	Questions int
-	Others    int // sessions, entries of lists, reservations and kept answers whose time is over
+	Others    int // sessions, entries of lists, reservations, kept answers, alarms: those whose time is over
 }
 
 // Nothing tells whether nothing was removed.
@@ -67,7 +67,7 @@ func (d *DB) Sweep(ctx context.Context, now time.Time, k Keep) (s Swept, err err
 	for _, over := range []struct {
 		query  string
 		before time.Time
-	}{{sweepSessions, now}, {sweepLists, now}, {sweepReservations, now.Add(-reservationsFor)}, {sweepReplays, now.Add(-ReplaysFor)}} {
+	}{{sweepSessions, now}, {sweepLists, now}, {sweepReservations, now.Add(-reservationsFor)}, {sweepReplays, now.Add(-ReplaysFor)}, {sweepAlarms, now.Add(-AlarmsFor)}} {
 		n, err := d.slices(ctx, sweepRows(over.query, over.before))
 		if s.Others += n; err != nil {
 			return s, err

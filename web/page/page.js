@@ -279,7 +279,8 @@ function count(n) { document.getElementById("waiting").textContent = n || ""; }
 
 function signIn(message) {
   hush();
-  bar.hidden = true;
+  bar.hidden = document.getElementById("alarms").hidden = true;
+  alarmsShown = "";
   shown = "";
   document.title = "Sign in · Riposte";
   const error = el("p", { class: "error", role: "alert" }, message || "");
@@ -307,7 +308,7 @@ function signIn(message) {
 async function look() {
   clearTimeout(timer);
   const [, section = "", id = ""] = location.pathname.split("/");
-  const view = { approvals: id ? approval : approvals, runs: id ? run : runs, cases: id ? oneCase : cases }[section];
+  const view = { approvals: id ? approval : approvals, runs: id ? run : runs, cases: id ? oneCase : cases, alarms }[section];
   if (!view) {
     history.replaceState(null, "", "/approvals");
     return look();
@@ -323,6 +324,7 @@ async function look() {
     next = await view(encodeURIComponent(decodeURIComponent(id)));
     if (path !== location.pathname) return;
     offline(null);
+    alarmBar();
     if (section !== "approvals" || id) call("GET", "/approvals?mine=true&limit=100").then((l) => count(l.items.length), () => {});
   } catch (err) {
     if (err.status === 401) { me = null; return signIn(""); }
