@@ -64,11 +64,36 @@ type RoleConfig struct {
 
 // SourceConfig is where alerts come from.
 type SourceConfig struct {
-	Type      string `yaml:"type,required" enum:"webhook,file" doc:"webhook: sent to /api/ingest/NAME. file: a log of one JSON object a line, followed through rotation."`
-	Mapping   string `yaml:"mapping,required" doc:"The source mapping that reads it, such as suricata-eve or generic-json."`
+	Type      string `yaml:"type,required" enum:"webhook,file,imap,kafka,pull,schedule" doc:"webhook: sent to /api/ingest/NAME. file: a log of one JSON object a line, followed through rotation. imap: a mailbox. kafka: topics of a Kafka cluster. pull: a product that is asked through a connection. schedule: an alert at given times."`
+	Mapping   string `yaml:"mapping" doc:"The source mapping that reads it, such as suricata-eve or generic-json. Default for imap: mail; for pull: the one that the connector names; for schedule: schedule."`
 	TokenFile string `yaml:"token_file" doc:"webhook: a file that holds the token which the sender sends as Authorization: Bearer."`
 	TokenHash string `yaml:"token_hash" pattern:"[0-9a-f]{64}" doc:"webhook: the SHA-256 of that token in hex, instead of a file."`
 	Path      string `yaml:"path" doc:"file: the file to follow."`
+
+	Host           string   `yaml:"host" doc:"imap: the mail server."`
+	Port           int      `yaml:"port" min:"1" doc:"imap: default 993, with security: starttls or plain 143."`
+	Security       string   `yaml:"security" enum:"tls,starttls,plain" doc:"imap, kafka: how the connection is protected; default tls. starttls is for imap. plain sends everything, the password too, so that others can read it."`
+	CAFile         string   `yaml:"ca_file" doc:"imap, kafka: a PEM file with certificates that are trusted besides the system's."`
+	User           string   `yaml:"user" doc:"imap, kafka: who signs in."`
+	PasswordFile   string   `yaml:"password_file" doc:"imap, kafka: a file that holds the password."`
+	PasswordSecret string   `yaml:"password_secret" pattern:"[a-z][a-z0-9_-]*\\.[A-Za-z0-9_]+" doc:"imap, kafka: CONNECTION.FIELD, the sealed secret of a connection that is the password, instead of a file."`
+	Mailbox        string   `yaml:"mailbox" doc:"imap: the folder to read; default INBOX."`
+	After          string   `yaml:"after" enum:"leave,seen,move" doc:"imap: what becomes of a mail once it is stored: leave it as it is (default), mark it seen, or move it to move_to."`
+	MoveTo         string   `yaml:"move_to" doc:"imap: the folder that mails are moved to; it is made if it is not there."`
+	Begin          string   `yaml:"begin" enum:"oldest,now" doc:"imap, kafka: where to begin the first time: with the oldest that is there (default), or with what comes from now on."`
+	Brokers        []string `yaml:"brokers" doc:"kafka: addresses of brokers to begin with, HOST:PORT."`
+	Topics         []string `yaml:"topics" doc:"kafka: the topics to read; each record is an event."`
+	Group          string   `yaml:"group" doc:"kafka: the consumer group; default riposte-NAME."`
+	SASL           string   `yaml:"sasl" enum:"plain,scram-sha-256,scram-sha-512" doc:"kafka: how user and password are shown; default, where a user is given, scram-sha-512."`
+
+	Connection string        `yaml:"connection" doc:"pull: the connection that is asked."`
+	Source     string        `yaml:"source" doc:"pull: which of the sources that the connection's connector offers; may be left out where it offers one."`
+	First      time.Duration `yaml:"first" doc:"pull: how far back the first look goes; default 24h."`
+	Every      time.Duration `yaml:"every" doc:"pull: how often to ask, instead of what the connector says. schedule: how often, instead of cron."`
+
+	Cron string         `yaml:"cron" doc:"schedule: when, in five fields: minute, hour, day of month, month, day of week."`
+	Zone string         `yaml:"zone" doc:"schedule: the time zone that cron is meant in, such as Europe/Berlin; default UTC."`
+	Body map[string]any `yaml:"body" doc:"schedule: the event, besides schedule.name and schedule.due: title, severity and whatever the mapping reads."`
 }
 
 // HookConfig is the secret of a webhook that starts playbooks.

@@ -172,21 +172,26 @@ func (c *Config) sourceProblems(t *troubles) {
 		if !slug.MatchString(n) {
 			t.add("2 to 63 small letters, digits and hyphens, a letter first", fmt.Sprintf("%q cannot be a source's name", n), "sources", n)
 		}
+		s.keyProblems(t, n)
 		switch s.Type {
 		case "webhook":
 			if (s.TokenFile == "") == (s.TokenHash == "") {
 				t.add("give one of token_file and token_hash", "a webhook needs a token that its sender shows", "sources", n)
 			}
-			if s.Path != "" {
-				t.add("remove it, or make the type file", "a webhook follows no file", "sources", n, "path")
-			}
 		case "file":
 			if s.Path == "" {
 				t.add("give the file to follow as path", "a file source needs a file", "sources", n)
 			}
-			if s.TokenFile != "" || s.TokenHash != "" {
-				t.add("remove it, or make the type webhook", "a file source takes no token", "sources", n)
+		case "imap":
+			s.mailProblems(t, n)
+		case "kafka":
+			s.kafkaProblems(t, n)
+		case "pull":
+			if s.Connection == "" {
+				t.add("add connection: with the name of one", "a pull source asks through a connection", "sources", n)
 			}
+		case "schedule":
+			s.scheduleProblems(t, n)
 		}
 	}
 }

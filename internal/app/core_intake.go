@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,11 @@ import (
 func (c *core) openSources() error {
 	c.sources = map[string]ingest.Source{}
 	for name, s := range c.cfg.Sources {
-		m, err := c.mapping(s.Mapping)
+		id := cmp.Or(s.Mapping, defaultMappings[s.Type])
+		if id == "" {
+			continue // its road finds out
+		}
+		m, err := c.mapping(id)
 		if err != nil {
 			return fmt.Errorf("source %s: %w", name, err)
 		}
@@ -79,12 +84,24 @@ func (k *intake) Take(ctx context.Context, b ingest.Batch) ([]ingest.Taken, erro
 	var begin []func()
 	err = c.db.Write(ctx, func(tx *store.Tx) (err error) {
 		begin = nil // the job may be done twice
-		if err := store.InsertAlerts(tx, ready); err != nil {
+		rows, place, err := fresh(tx, &b, ready, taken, at)
+		if err != nil {
 			return err
 		}
-		for i := range ready {
-			n := &ready[i]
+		if err := store.InsertAlerts(tx, rows); err != nil {
+			return err
+		}
+		for k := range rows {
+			n, i := &rows[k], k
+			if place != nil {
+				i = place[k]
+			}
 			taken[i] = ingest.Taken{ID: n.ID, Duplicate: !n.Fresh}
+			if i < len(b.Blobs) && n.Fresh {
+				if err := store.KeepBlobs(tx, n.ID, b.Blobs[i]); err != nil {
+					return err
+				}
+			}
 			switch {
 			case !n.Fresh:
 				err = tellCasesOfRepeated(tx, n.Alert, at)
@@ -105,6 +122,32 @@ func (k *intake) Take(ctx context.Context, b ingest.Batch) ([]ingest.Taken, erro
 	}
 	beginAll(begin)
 	return taken, nil
+}
+
+// fresh gives what of a batch had not been reported before, and the place of each
+// in it, nil where nothing is left out; what is is noted in taken.
+func fresh(tx *store.Tx, b *ingest.Batch, ready []store.NewAlert, taken []ingest.Taken, at time.Time) (rows []store.NewAlert, place []int, err error) {
+	if !b.Forget.IsZero() {
+		if err := store.ForgetKeys(tx, "", b.Source, b.Forget); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(b.Keys) == 0 {
+		return ready, nil, nil
+	}
+	before, err := store.MeetKeys(tx, "", b.Source, b.Keys, at)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, place = []store.NewAlert{}, []int{}
+	for i := range ready {
+		if before[i] {
+			taken[i] = ingest.Taken{LeftOut: true}
+			continue
+		}
+		rows, place = append(rows, ready[i]), append(place, i)
+	}
+	return rows, place, nil
 }
 
 // ready prepares a batch before the writer has it: the rows to store, and the

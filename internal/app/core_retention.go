@@ -47,13 +47,17 @@ func (c *core) sweep(ctx context.Context) {
 	}
 }
 
-// sweepBlobs removes blobs that neither a run nor a case refers to.
+// sweepBlobs removes blobs that no run, case or alert refers to.
 func (c *core) sweepBlobs(ctx context.Context) {
 	used, err := c.engine.BlobsInUse(ctx)
 	if err == nil {
 		err = c.db.Read(ctx, func(q *store.Reader) error {
 			hashes, err := store.EvidenceHashes(q)
-			for _, h := range hashes {
+			if err != nil {
+				return err
+			}
+			mails, err := store.AlertBlobs(q)
+			for _, h := range append(hashes, mails...) {
 				used[h] = true
 			}
 			return err

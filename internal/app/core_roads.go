@@ -25,15 +25,29 @@ const (
 
 // openRoad makes the road of a source; nil where it needs none.
 func (c *core) openRoad(ctx context.Context, name string, s SourceConfig) (road, error) {
+	cursor, err := c.cursor(ctx, name)
+	if err != nil {
+		return nil, err
+	}
 	switch s.Type {
+	case "schedule":
+		return c.openSchedule(name, s, cursor)
 	case "file":
-		cursor, err := c.cursor(ctx, name)
-		if err != nil {
-			return nil, err
-		}
 		return &ingest.Tail{Path: s.Path, Source: c.sources[name], Sink: (*intake)(c), Cursor: cursor, Log: c.log}, nil
 	}
 	return nil, nil
+}
+
+// openSchedule makes the road of a schedule.
+func (c *core) openSchedule(name string, s SourceConfig, cursor []byte) (road, error) {
+	next := func(after time.Time) time.Time { return after.Add(s.Every) }
+	if s.Cron != "" {
+		var err error
+		if next, err = cronTimes(s.Cron, s.Zone); err != nil {
+			return nil, err
+		}
+	}
+	return &ingest.Schedule{Source: c.sources[name], Sink: (*intake)(c), Cursor: cursor, Next: next, Body: s.Body, Now: c.now}, nil
 }
 
 // cursor is where a source that is read went on last; nil at first.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/netresearch/go-cron"
 
 	"riposte/internal/expr"
+	"riposte/internal/fault"
 	"riposte/internal/run"
 	"riposte/internal/store"
 	"riposte/playbook"
@@ -72,7 +74,7 @@ func (p *plans) scheduled() map[string][]*playbook.Plan {
 // schedule deals with one schedule of a playbook.
 func (c *core) schedule(ctx context.Context, tenant string, p *playbook.Plan, n int) error {
 	t := &p.Triggers[n]
-	next, err := cronOf(t)
+	next, err := cronTimes(t.Cron, t.Zone)
 	if err != nil {
 		return err
 	}
@@ -159,24 +161,27 @@ func (c *core) startScheduled(ctx context.Context, tenant string, p *playbook.Pl
 	return err
 }
 
-// cronOf gives the time after another at which a schedule is due. In autumn an
-// hour comes twice: the second one is left out.
-func cronOf(t *playbook.Trigger) (func(time.Time) time.Time, error) {
+// cronTimes gives the time after another at which a cron line is due. In autumn
+// an hour comes twice: the second one is left out.
+func cronTimes(line, in string) (func(time.Time) time.Time, error) {
 	zone := time.UTC
-	if t.Zone != "" {
-		z, err := time.LoadLocation(t.Zone)
+	if in != "" {
+		z, err := time.LoadLocation(in)
 		if err != nil {
-			return nil, fmt.Errorf("schedule: zone %q: %w", t.Zone, err)
+			return nil, fmt.Errorf("schedule: zone %q: %w", in, err)
 		}
 		zone = z
+	}
+	if n := len(strings.Fields(line)); n != 5 {
+		return nil, fmt.Errorf("schedule %q has %d fields: %w", line, n, fault.Invalid)
 	}
 	parser, err := cron.TryNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 	if err != nil {
 		return nil, err
 	}
-	s, err := parser.Parse(t.Cron)
+	s, err := parser.Parse(line)
 	if err != nil {
-		return nil, fmt.Errorf("schedule %q: %w", t.Cron, err)
+		return nil, fmt.Errorf("schedule %q: %w", line, err)
 	}
 	wall := func(at time.Time) string { return at.In(zone).Format("2006-01-02 15:04") }
 	return func(after time.Time) time.Time {

@@ -3,8 +3,6 @@ package app
 import (
 	"testing"
 	"time"
-
-	"riposte/playbook"
 )
 
 func TestASchedulesTimes(t *testing.T) {
@@ -18,7 +16,7 @@ func TestASchedulesTimes(t *testing.T) {
 		"the hour that comes twice in autumn fires once": {"30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", []string{"2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"}},
 		"the hour left out in spring is made up":         {"30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", []string{"2026-03-29T01:30:00Z", "2026-03-30T00:30:00Z"}},
 	} {
-		next, err := cronOf(&playbook.Trigger{Cron: c.cron, Zone: c.zone})
+		next, err := cronTimes(c.cron, c.zone)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

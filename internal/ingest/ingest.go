@@ -25,12 +25,20 @@ type Batch struct {
 	Source string
 	Alerts []alert.Alert
 	Cursor []byte // where a source that is read goes on, stored with the alerts; nil: unchanged
+	// Keys tell, in the order of Alerts, one report from another: one whose key the
+	// source had before is left out and not even counted. nil, or "" for one: none.
+	Keys []string
+	// Forget is the time before which keys need not be remembered any more; zero
+	// means all must be.
+	Forget time.Time
+	Blobs  [][]string // hashes of the blobs that belong to each alert; nil: none
 }
 
 // Taken is what became of one alert.
 type Taken struct {
 	ID        alert.ID
 	Duplicate bool // it was there already; its count has gone up
+	LeftOut   bool // its key was known: nothing was stored, and ID is 0
 }
 
 // Source is where alerts come from.
