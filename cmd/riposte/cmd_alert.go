@@ -13,7 +13,7 @@ type alertCmd struct {
 
 type alertListCmd struct {
 	paging
-	Status     string `name:"status" enum:",new,in_case,closed,dropped" default:"" help:"Only alerts of this status."`
+	Status     string `name:"status" enum:",new,folded,in_case,closed,dropped" default:"" help:"Only alerts of this status."`
 	Source     string `name:"source" help:"Only alerts of this source."`
 	Severity   string `name:"min-severity" enum:",informational,low,medium,high,critical" default:"" help:"This severity or a higher one."`
 	Observable string `name:"observable" help:"Only alerts with this value in them."`

@@ -31,10 +31,14 @@ type Status string
 // The statuses.
 const (
 	New     Status = "new"     // nobody has decided yet
+	Folded  Status = "folded"  // one more of an alert that is open: Into says which
 	InCase  Status = "in_case" // it belongs to a case
 	Closed  Status = "closed"  // decided without a case
 	Dropped Status = "dropped" // a rule or a person said that it is noise; kept all the same
 )
+
+// Statuses lists them all.
+var Statuses = []Status{New, Folded, InCase, Closed, Dropped}
 
 // Alert is what a source reported, in one form for all sources.
 type Alert struct {
@@ -62,6 +66,39 @@ type Alert struct {
 	Mapping     string          `json:"mapping,omitempty"`    // the source mapping that read it, with its version
 	MappingNo   int             `json:"mapping_version,omitempty"`
 	Error       string          `json:"error,omitempty"` // why no mapping could read it; such an alert is kept and shown
+
+	// What triage made of it. Rule and Outcome say why it stands as it does.
+	Tags     []string `json:"tags,omitempty"`
+	Rule     string   `json:"rule,omitempty"`     // the triage rule that decided, "" for a person or a playbook
+	RulesNo  int      `json:"rules,omitempty"`    // the rule set that it is of
+	Outcome  string   `json:"outcome,omitempty"`  // one sentence
+	Into     ID       `json:"into,omitzero"`      // the alert that it is folded into
+	Folded   int      `json:"folded,omitempty"`   // how many are folded into it
+	Verdict  string   `json:"verdict,omitempty"`  // of whoever closed it; the words are those of cases
+	Changes  int      `json:"changes,omitempty"`  // entries of its history beyond its coming
+	Given    *Given   `json:"given,omitempty"`    // what rules have changed, as it came
+	Problems []string `json:"problems,omitempty"` // rules that could not be worked out for it
+}
+
+// Given is what the source said where a triage rule says otherwise.
+type Given struct {
+	Severity int      `json:"severity"`
+	Category string   `json:"category,omitempty"`
+	Tags     []string `json:"tags,omitempty"`
+}
+
+// Event is one entry of an alert's history: how it stands from then on, since
+// when, why, and who or what said so.
+type Event struct {
+	N       int       `json:"n"`
+	At      time.Time `json:"at"`
+	By      string    `json:"by"` // rule:NAME, person:NAME, playbook:SLUG or system:PART
+	Status  Status    `json:"status"`
+	Rule    string    `json:"rule,omitempty"`
+	RulesNo int       `json:"rules,omitempty"`
+	Outcome string    `json:"outcome"`
+	Verdict string    `json:"verdict,omitempty"`
+	Into    string    `json:"into,omitempty"` // A-… or C-…
 }
 
 // Entity is a user, host, process or mailbox that the alert is about.

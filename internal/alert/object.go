@@ -15,6 +15,7 @@ func (a *Alert) Object() map[string]any {
 		"category": some(a.Category), "status": string(a.Status), "time": moment(a.Time), "received": moment(a.Received),
 		"first_seen": moment(a.FirstSeen), "last_seen": moment(a.LastSeen), "count": a.Count, "key": a.IdentityKey,
 		"group": some(a.GroupKey), "url": some(a.Link), "techniques": list(a.Techniques), "technique": nil, "fields": a.Fields,
+		"tags": list(a.Tags), "mapping": some(a.Mapping), "error": some(a.Error),
 	}
 	if len(a.Techniques) > 0 {
 		o["technique"] = a.Techniques[0]

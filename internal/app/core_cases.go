@@ -264,5 +264,5 @@ func linkAlert(tx *store.Tx, tenant string, c cases.ID, a *alert.Alert, now time
 			return done, err
 		}
 	}
-	return done, store.SetAlertStatus(tx, tenant, a.ID, alert.InCase)
+	return done, nil
 }

@@ -58,7 +58,7 @@ type Alert struct {
 	Description string          `json:"description,omitempty"`
 	Severity    Severity        `json:"severity,omitempty" enum:"informational,low,medium,high,critical" doc:"Absent when unknown."`
 	Category    string          `json:"category,omitempty"`
-	Status      string          `json:"status" enum:"new,in_case,closed,dropped"`
+	Status      string          `json:"status" enum:"new,folded,in_case,closed,dropped"`
 	Case        string          `json:"case,omitempty" example:"C-1042"`
 	Count       int             `json:"count" doc:"How often the same event was reported."`
 	Time        time.Time       `json:"time" doc:"When it happened, as the source says."`
@@ -93,7 +93,7 @@ type Entity struct {
 type listAlertsInput struct {
 	Who
 	Paged
-	Status      string   `query:"status" enum:"new,in_case,closed,dropped"`
+	Status      string   `query:"status" enum:"new,folded,in_case,closed,dropped"`
 	Source      string   `query:"source" maxLength:"64"`
 	MinSeverity Severity `query:"min_severity" enum:"informational,low,medium,high,critical"`
 	Text        string   `query:"q" maxLength:"200" doc:"Words in title or description."`

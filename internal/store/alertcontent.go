@@ -21,6 +21,9 @@ type alertBody struct {
 	Techniques  []string           `json:"techniques,omitempty"`
 	Fields      map[string]any     `json:"fields,omitempty"`
 	Link        string             `json:"link,omitempty"`
+	Tags        []string           `json:"tags,omitempty"`
+	Given       *alert.Given       `json:"given,omitempty"`
+	Problems    []string           `json:"problems,omitempty"`
 }
 
 // packAlert makes the content column: the length of the body, the body as JSON
@@ -28,7 +31,9 @@ type alertBody struct {
 // the event, so that together they take little more than one of them, and what
 // is written for an alert is what an alert costs.
 func packAlert(a *alert.Alert) ([]byte, error) {
-	body, err := json.Marshal(alertBody{a.Description, a.Entities, a.Observables, a.Techniques, a.Fields, a.Link})
+	body, err := json.Marshal(alertBody{
+		a.Description, a.Entities, a.Observables, a.Techniques, a.Fields, a.Link, a.Tags, a.Given, a.Problems,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ func values(rows, columns int) string {
 }
 
 // alertInsertColumns is how many parameters an alert has.
-const alertInsertColumns = 17
+const alertInsertColumns = 21
 
 func insertPortion(tx *Tx, rows []NewAlert) error {
 	args := make([]any, 0, len(rows)*alertInsertColumns)
@@ -97,10 +97,11 @@ func insertPortion(tx *Tx, rows []NewAlert) error {
 		n.ID, n.Count, n.Fresh = alert.ID(id), 1, true
 		first, last := n.span()
 		args = append(args, id, n.Tenant, n.Source, n.IdentityKey, n.GroupKey, n.Title, n.Severity, n.Category,
-			string(n.Status), or(n.Time, n.Received), n.Received, first, last, n.Mapping, n.MappingNo, n.Error, n.content)
+			string(n.Status), or(n.Time, n.Received), n.Received, first, last, n.Mapping, n.MappingNo, n.Error, n.content,
+			n.Rule, n.RulesNo, n.Outcome, int64(n.Into))
 	}
 	came, err := tx.Exec(`INSERT INTO alerts (id, tenant, source, identity_key, group_key, title, severity, category,
-			status, at, received, first_seen, last_seen, mapping, mapping_no, error, content)`+
+			status, at, received, first_seen, last_seen, mapping, mapping_no, error, content, rule, rules_no, outcome, into_id)`+
 		values(len(rows), alertInsertColumns)+" ON CONFLICT (tenant, source, identity_key) DO NOTHING", args...)
 	if err != nil || came == int64(len(rows)) {
 		return err

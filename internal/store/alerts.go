@@ -11,12 +11,14 @@ import (
 
 // alertColumns are in the order of scanAlert.
 const alertColumns = `id, tenant, source, identity_key, group_key, title, severity, category, status,
-	at, received, first_seen, last_seen, seen, mapping, mapping_no, error, content`
+	at, received, first_seen, last_seen, seen, mapping, mapping_no, error,
+	rule, rules_no, outcome, into_id, folded, verdict, changes, content`
 
 func scanAlert(a *alert.Alert, scan func(into ...any) error) error {
 	var content []byte
 	err := scan(&a.ID, &a.Tenant, &a.Source, &a.IdentityKey, &a.GroupKey, &a.Title, &a.Severity, &a.Category, &a.Status,
-		&a.Time, &a.Received, &a.FirstSeen, &a.LastSeen, &a.Count, &a.Mapping, &a.MappingNo, &a.Error, &content)
+		&a.Time, &a.Received, &a.FirstSeen, &a.LastSeen, &a.Count, &a.Mapping, &a.MappingNo, &a.Error,
+		&a.Rule, &a.RulesNo, &a.Outcome, &a.Into, &a.Folded, &a.Verdict, &a.Changes, &content)
 	if err != nil {
 		return err
 	}
@@ -26,6 +28,7 @@ func scanAlert(a *alert.Alert, scan func(into ...any) error) error {
 	}
 	a.Description, a.Entities, a.Observables = b.Description, b.Entities, b.Observables
 	a.Techniques, a.Fields, a.Link, a.Raw = b.Techniques, b.Fields, b.Link, raw
+	a.Tags, a.Given, a.Problems = b.Tags, b.Given, b.Problems
 	return nil
 }
 
@@ -57,6 +60,7 @@ type AlertFilter struct {
 	Category   string
 	Group      string
 	Case       int64     // those that belong to it
+	Into       int64     // those that are folded into this alert
 	Observable string    // a value, with its type before a colon: ip:203.0.113.9
 	From       time.Time // received at or after
 	Until      time.Time // received before
@@ -90,6 +94,8 @@ func (f AlertFilter) listing(tenant string) (*listing, error) {
 		return f.byObservable(tenant)
 	case f.Case != 0:
 		return f.byCase(tenant)
+	case f.Into != 0:
+		l.ranges = []clause{{"tenant = ? AND into_id = ? AND into_id > 0" + span.text, append([]any{tenant, f.Into}, span.args...)}}
 	case f.Group != "":
 		l.ranges = []clause{{"tenant = ? AND group_key = ? AND group_key <> ''" + span.text, append([]any{tenant, f.Group}, span.args...)}}
 	case f.Errors:
@@ -120,10 +126,13 @@ func (f AlertFilter) residue(l *listing, byStatus bool) {
 	if f.Category != "" {
 		l.filter("category = ?", f.Category)
 	}
-	if f.Errors && (f.Observable != "" || f.Case != 0 || f.Group != "") {
+	if f.Errors && (f.Observable != "" || f.Case != 0 || f.Into != 0 || f.Group != "") {
 		l.filter("error <> ''")
 	}
-	if f.Group != "" && (f.Observable != "" || f.Case != 0) {
+	if f.Into != 0 && (f.Observable != "" || f.Case != 0) {
+		l.filter("into_id = ?", f.Into)
+	}
+	if f.Group != "" && (f.Observable != "" || f.Case != 0 || f.Into != 0) {
 		l.filter("group_key = ?", f.Group)
 	}
 	if f.Case != 0 && f.Observable != "" {
@@ -136,7 +145,7 @@ func (f AlertFilter) residue(l *listing, byStatus bool) {
 
 // bySource tells whether the index by source is the one that was chosen.
 func (f AlertFilter) bySource() bool {
-	return f.Observable == "" && f.Case == 0 && f.Group == "" && !f.Errors && len(f.Statuses) == 0 && len(f.Severities) == 0
+	return f.Observable == "" && f.Case == 0 && f.Into == 0 && f.Group == "" && !f.Errors && len(f.Statuses) == 0 && len(f.Severities) == 0
 }
 
 // allSeverities includes 0, unknown.
@@ -147,7 +156,7 @@ var allSeverities = []int{0, 1, 2, 3, 4, 5}
 func (f AlertFilter) statusRanges(tenant string, span clause) (ranges []clause) {
 	statuses, severities := f.Statuses, f.Severities
 	if len(statuses) == 0 {
-		statuses = []alert.Status{alert.New, alert.InCase, alert.Closed, alert.Dropped}
+		statuses = alert.Statuses
 	}
 	if len(severities) == 0 {
 		severities = allSeverities
@@ -199,15 +208,3 @@ func (f AlertFilter) byCase(tenant string) (*listing, error) {
 	return l, err
 }
 
-// SetAlertStatus moves an alert to another status: fault.NotFound if there is
-// none in the tenant.
-func SetAlertStatus(tx *Tx, tenant string, id alert.ID, to alert.Status) error {
-	n, err := tx.Exec("UPDATE alerts SET status = ? WHERE id = ? AND tenant = ?", to, int64(id), tenantOf(tenant))
-	if err == nil && n == 0 {
-		err = ErrNoRow
-	}
-	if err != nil {
-		return fmt.Errorf("set alert %s to %s: %w", id, to, err)
-	}
-	return nil
-}

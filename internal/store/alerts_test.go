@@ -45,7 +45,7 @@ func TestAnAlertComesBackAsItWasStored(t *testing.T) {
 			return err
 		})
 		wantErr(t, d, fault.NotFound, func(tx *Tx) error { _, err := Alert(&tx.Reader, "other", a.ID); return err })
-		wantErr(t, d, fault.NotFound, func(tx *Tx) error { return SetAlertStatus(tx, "other", a.ID, alert.Closed) })
+		wantErr(t, d, fault.NotFound, func(tx *Tx) error { return MoveAlert(tx, "other", a.ID, alert.Event{Status: alert.Closed}) })
 		wantErr(t, d, fault.Invalid, func(tx *Tx) error { _, err := InsertAlert(tx, &alert.Alert{Source: "x"}); return err })
 	})
 }
@@ -138,7 +138,7 @@ func TestListsOfAlertsFilterAndPage(t *testing.T) {
 					return err
 				}
 				if i%2 == 0 {
-					if err := SetAlertStatus(tx, "", a.ID, alert.Closed); err != nil {
+					if err := MoveAlert(tx, "", a.ID, alert.Event{Status: alert.Closed}); err != nil {
 						return err
 					}
 				}

@@ -7,7 +7,6 @@ import (
 
 	"riposte/internal/alert"
 	"riposte/internal/cases"
-	"riposte/internal/fault"
 )
 
 // loadParts reads what a change touches beside the head.
@@ -98,8 +97,8 @@ func saveParts(tx *Tx, done *cases.Applied) error {
 		func() error { return saveNote(tx, c, done.Note) },
 		func() error { return saveObservable(tx, c, done.Observable) },
 		func() error { return saveEvidence(tx, c, done.Evidence) },
-		func() error { return linkAlert(tx, c, done.Alert) },
-		func() error { return unlinkAlert(tx, c, done.Unlinked) },
+		func() error { return linkAlert(tx, c, done.Alert, done.Entries) },
+		func() error { return unlinkAlert(tx, c, done.Unlinked, done.Entries) },
 		func() error { return saveEntries(tx, c, done.Entries) },
 	}
 	for _, f := range save {
@@ -172,25 +171,21 @@ func saveEvidence(tx *Tx, c cases.Case, e *cases.Evidence) error {
 }
 
 // linkAlert links an alert of the same tenant, which is then in a case.
-func linkAlert(tx *Tx, c cases.Case, l *cases.AlertLink) error {
+func linkAlert(tx *Tx, c cases.Case, l *cases.AlertLink, entries []cases.Entry) error {
 	if l == nil {
 		return nil
 	}
-	n, err := tx.Exec("UPDATE alerts SET status = ? WHERE id = ? AND tenant = ?", alert.InCase, int64(l.Alert), c.Tenant)
-	if err != nil {
+	if err := movedByCase(tx, c, l.Alert, entries, alert.InCase, c.ID, "Put into case "+c.ID.String()); err != nil {
 		return err
 	}
-	if n == 0 {
-		return fmt.Errorf("alert %s is not there: %w", l.Alert, fault.NotFound)
-	}
-	_, err = tx.Exec("INSERT INTO case_alerts (tenant, case_id, alert_id, added) VALUES (?, ?, ?, ?)",
+	_, err := tx.Exec("INSERT INTO case_alerts (tenant, case_id, alert_id, added) VALUES (?, ?, ?, ?)",
 		c.Tenant, int64(c.ID), int64(l.Alert), l.Added)
 	return err
 }
 
 // unlinkAlert takes an alert out of the case; one that is in no other case is
 // new again.
-func unlinkAlert(tx *Tx, c cases.Case, l *cases.AlertLink) error {
+func unlinkAlert(tx *Tx, c cases.Case, l *cases.AlertLink, entries []cases.Entry) error {
 	if l == nil {
 		return nil
 	}
@@ -198,9 +193,15 @@ func unlinkAlert(tx *Tx, c cases.Case, l *cases.AlertLink) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`UPDATE alerts SET status = ? WHERE id = ? AND status = ?
-		AND NOT EXISTS (SELECT 1 FROM case_alerts x WHERE x.alert_id = alerts.id)`, alert.New, int64(l.Alert), alert.InCase)
-	return err
+	others, err := CasesOfAlert(&tx.Reader, l.Alert)
+	if err != nil {
+		return err
+	}
+	to, into := alert.New, cases.ID(0)
+	if len(others) > 0 {
+		to, into = alert.InCase, others[0]
+	}
+	return movedByCase(tx, c, l.Alert, entries, to, into, "Taken out of case "+c.ID.String())
 }
 
 // entryBody is what of a timeline entry nothing searches by.

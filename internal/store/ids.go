@@ -20,6 +20,8 @@ const (
 	TokenIDs     Kind = "token"
 	OverrideIDs  Kind = "override"
 	AlarmIDs     Kind = "alarm"
+	RuleSetNos   Kind = "triage_rules"
+	StormIDs     Kind = "storm"
 )
 
 // NextID takes the next identifier of a kind. Identifiers grow; none is given
