@@ -53,6 +53,7 @@ var layout = []struct {
 
 	{"internal/alert", rule, "alert record, normal form, keys, states"},
 	{"internal/intel", rule, "indicators and verdicts"},
+	{"internal/rates", rule, "what a source usually sends"},
 	{"internal/score", rule, "how much an alert deserves attention, and why"},
 	{"internal/triage", rule, "alert to decision"},
 	{"playbook", rule, "the language"},

@@ -274,6 +274,8 @@ func (t *Tail) take(ctx context.Context) (int, error) {
 		}
 		if r := t.Source.readEvent(line, now); r.is {
 			batch.Alerts = append(batch.Alerts, r.alert)
+		} else {
+			batch.Skipped++
 		}
 	}
 	if n == 0 {

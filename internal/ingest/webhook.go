@@ -180,13 +180,11 @@ func (h *Webhook) take(ctx context.Context, s Source, events []event, single boo
 				}
 			case !r.is:
 				a.Skipped++
+				batch.Skipped++
 			}
 			if r.is {
 				batch.Alerts = append(batch.Alerts, r.alert)
 			}
-		}
-		if len(batch.Alerts) == 0 {
-			continue
 		}
 		taken, err := h.Sink.Take(ctx, batch)
 		if err != nil {

@@ -33,6 +33,7 @@ CREATE TABLE source_counts (
 	unread     INTEGER NOT NULL,
 	refused    INTEGER NOT NULL,            -- turned away or lost: not among those received
 	bytes      INTEGER NOT NULL,
+	peak       INTEGER NOT NULL,            -- the most received in one minute of it
 	PRIMARY KEY (tenant, source, span, at)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX source_counts_at ON source_counts (span, at);
