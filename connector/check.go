@@ -254,34 +254,6 @@ func (c *checker) health() {
 	}
 }
 
-func (c *checker) sources() {
-	seen := map[string]bool{}
-	for i, s := range c.m.Sources {
-		at := strictyaml.Join("/sources", i)
-		if seen[s.ID] {
-			c.errorf(at+"/id", "choose another id", "the source %q is here twice", s.ID)
-		}
-		seen[s.ID] = true
-		output := typeAny()
-		if s.Mode == "pull" {
-			if s.Action == "" {
-				c.errorf(at, "add action: with the read action that fetches", "the source %q pulls, but with no action", s.ID)
-				continue
-			}
-			if a := c.named(at+"/action", "a source", s.Action); a != nil {
-				c.mustRead(at+"/action", "a source", a)
-				output = typeOfOutput(a.Outputs)
-			}
-		} else if s.Action != "" {
-			c.errorf(at+"/action", "remove it, or set mode: pull", "a source that is pushed to calls no action")
-		}
-		scope := scopeOf("output", output).With("body", typeAny()).With("item", typeAny())
-		c.optional(at+"/cursor", s.Cursor, wantAny, scope)
-		c.optional(at+"/items", s.Items, wantList, scope)
-		c.optional(at+"/identity", s.Identity, wantAny, scope)
-	}
-}
-
 // named finds an action that another part of the manifest names.
 func (c *checker) named(path, by, id string) *ActionSpec {
 	if id == "" {

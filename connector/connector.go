@@ -131,6 +131,8 @@ type Origin struct {
 	Version  int
 	By       string // who or what started the run
 	Test     bool
+	// Source is the source of alerts that asks, "" for none: nothing of ours is sent.
+	Source string
 }
 
 // Result is what every call returns, whatever runs it.

@@ -116,21 +116,6 @@ type Rate struct {
 	Per      string        `yaml:"per" json:"per,omitempty" enum:"connection,credential" doc:"what the limit belongs to; default connection"`
 }
 
-// Source is a stream of alerts or indicators that the product offers.
-type Source struct {
-	ID       string        `yaml:"id,required" pattern:"[a-z][a-z0-9_]{0,62}" doc:"a name of small letters, digits and underscores"`
-	Title    string        `yaml:"title"`
-	Kind     string        `yaml:"kind,required" enum:"alerts,indicators"`
-	Mode     string        `yaml:"mode,required" enum:"push,pull"`
-	Action   string        `yaml:"action" doc:"pull: the read action that fetches"`
-	Every    time.Duration `yaml:"every" doc:"pull: how often"`
-	Cursor   string        `yaml:"cursor" doc:"pull: an expression over output that gives where to go on"`
-	LookBack time.Duration `yaml:"look_back" doc:"pull: how far to look back, for records that arrive late"`
-	Items    string        `yaml:"items" doc:"an expression over output, or body of a push, that gives the list of records"`
-	Identity string        `yaml:"identity" doc:"an expression over item that gives its key: the same key is the same record"`
-	Batch    int           `yaml:"batch" min:"1" doc:"how many records one call fetches at most"`
-}
-
 // Deprecated says that something should not be used any more.
 type Deprecated struct {
 	Since      string `yaml:"since" doc:"the version it was deprecated in"`

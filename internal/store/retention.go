@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -129,7 +128,6 @@ func sweepCases(before time.Time) func(tx *Tx) (int, bool, error) {
 		}
 		if err == nil {
 			_, err = tx.Exec("DELETE FROM cases WHERE id = ?", int64(id))
-			err = errors.Join(err, wantSearch(tx, searchCase, int64(id)))
 		}
 		return 1, true, err
 	}
@@ -210,7 +208,7 @@ func removeAlert(tx *Tx, tenant string, a oldAlert) error {
 		}
 	}
 	_, err = tx.Exec("DELETE FROM alerts WHERE id = ?", a.at.id)
-	return errors.Join(err, wantSearch(tx, searchAlert, a.at.id))
+	return err
 }
 
 // EvidenceHashes lists the blobs that cases keep: whoever sweeps the blob store

@@ -115,6 +115,8 @@ var rehearsals = map[string][]rehearsal{
 		{action: "isolate", inputs: with("host", "ws-17", "comment", "C-1")},
 		{action: "release", inputs: with("host", "ws-17"), before: []rehearsal{{action: "isolate", inputs: with("host", "ws-17")}}},
 		{action: "find_file", inputs: with("sha256", malware), once: true},
+		{action: "list_detections", inputs: with("since", "2026-01-05T08:00:00Z"), once: true},
+		{action: "count_detections", inputs: with("since", "2026-01-05T08:51:00Z"), once: true},
 		{action: "collect_memory", inputs: with("host", "ws-17"), once: true},
 		{action: "job", inputs: with("id", "j-1"), before: []rehearsal{{action: "collect_memory", inputs: with("host", "ws-17")}}, once: true},
 		{action: "cancel_job", inputs: with("id", "j-1"), before: []rehearsal{{action: "collect_memory", inputs: with("host", "ws-17")}}},

@@ -40,6 +40,8 @@ type edr struct {
 	hashes []blockedHash
 	jobs   []*job
 	tasks  int
+
+	detections []detection
 }
 
 type blockedHash struct {
@@ -72,7 +74,7 @@ func (e *edr) reset() {
 			machine("ws-23", "192.0.2.123", "Windows 11", "bob", false, "workstation"),
 			machine("ws-31", "192.0.2.131", "macOS 15", "carol", false, "workstation"),
 		},
-		files: map[string][]string{malware: {"h-ws-17", "h-ws-23"}},
+		files: map[string][]string{malware: {"h-ws-17", "h-ws-23"}}, detections: firstDetections(),
 	}
 }
 
@@ -84,6 +86,9 @@ func (e *edr) routes() map[string]handler {
 		"POST /api/v1/hosts/{host}/isolate":    e.isolate,
 		"POST /api/v1/hosts/{host}/release":    e.release,
 		"POST /api/v1/hosts/{host}/collect":    e.collect,
+		"GET /api/v1/detections":               e.listDetections,
+		"GET /api/v1/detections/count":         e.countDetections,
+		"POST /api/v1/detections":              e.addDetection,
 		"GET /api/v1/jobs/{job}":               e.job,
 		"DELETE /api/v1/jobs/{job}":            e.cancel,
 		"GET /api/v1/files/{hash}/hosts":       e.seenOn,
@@ -110,7 +115,7 @@ func (e *edr) snapshot() any {
 
 // token tells what the credential may do.
 func (e *edr) token(*call) reply {
-	return ok(map[string]any{"name": "riposte", "scopes": []string{"hosts:read", "hosts:isolate", "hosts:collect", "files:read", "hashes:write"}})
+	return ok(map[string]any{"name": "riposte", "scopes": []string{"hosts:read", "hosts:isolate", "hosts:collect", "files:read", "hashes:write", "detections:read"}})
 }
 
 // find takes an id, a host name or an address.
