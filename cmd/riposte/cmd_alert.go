@@ -17,7 +17,7 @@ type alertListCmd struct {
 	Source     string `name:"source" help:"Only alerts of this source."`
 	Severity   string `name:"min-severity" enum:",informational,low,medium,high,critical" default:"" help:"This severity or a higher one."`
 	Observable string `name:"observable" help:"Only alerts with this value in them."`
-	Text       string `name:"text" short:"q" help:"Only those with this in the title."`
+	Text       string `name:"text" short:"q" help:"Only those with these words in them, anywhere."`
 }
 
 // Examples leads the command's help.

@@ -17,7 +17,7 @@ type caseListCmd struct {
 	Status   string `name:"status" enum:",open,closed" default:"" help:"open or closed."`
 	Owner    string `name:"owner" help:"Only those of this person; me is you."`
 	Severity string `name:"min-severity" enum:",informational,low,medium,high,critical" default:"" help:"This severity or a higher one."`
-	Text     string `name:"text" short:"q" help:"Only those with this in the title."`
+	Text     string `name:"text" short:"q" help:"Only those with these words in them, anywhere."`
 }
 
 // Examples leads the command's help.

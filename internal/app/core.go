@@ -168,10 +168,18 @@ func (c *core) run(ctx context.Context) error {
 	c.running.Go(func() { c.keepTidy(work) })
 	c.running.Go(func() { c.keepHealth(work) })
 	c.running.Go(func() { c.keepAlarms(work) })
+	c.running.Go(func() { c.keepSearch(work) })
 	err := c.engine.Run(ctx)
 	cancel()
 	c.running.Wait()
 	return err
+}
+
+// keepSearch keeps the index of words up to date.
+func (c *core) keepSearch(ctx context.Context) {
+	if err := c.db.KeepSearch(ctx); err != nil {
+		c.log.Error("what comes from now on cannot be found by its words", "error", err)
+	}
 }
 
 // close lets go of what openCore opened.

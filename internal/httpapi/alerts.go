@@ -96,7 +96,7 @@ type listAlertsInput struct {
 	Status      string   `query:"status" enum:"new,folded,in_case,closed,dropped"`
 	Source      string   `query:"source" maxLength:"64"`
 	MinSeverity Severity `query:"min_severity" enum:"informational,low,medium,high,critical"`
-	Text        string   `query:"q" maxLength:"200" doc:"Words in title or description."`
+	Text        string   `query:"q" maxLength:"200" doc:"Words, anywhere in the alert, in any order: a word may be the beginning of a longer one, words in quotes stand one after the other."`
 	Observable  string   `query:"observable" maxLength:"2048" doc:"A value seen in the alert."`
 	Case        string   `query:"case" maxLength:"32"`
 }

@@ -174,7 +174,7 @@ type listCasesInput struct {
 	Status      string   `query:"status" enum:"open,closed"`
 	Owner       string   `query:"owner" maxLength:"64" doc:"A user; me is you."`
 	MinSeverity Severity `query:"min_severity" enum:"informational,low,medium,high,critical"`
-	Text        string   `query:"q" maxLength:"200" doc:"Words in title or summary."`
+	Text        string   `query:"q" maxLength:"200" doc:"Words, anywhere in the case, its notes, tasks and observables, in any order: a word may be the beginning of a longer one, words in quotes stand one after the other."`
 }
 
 type openCaseInput struct {

@@ -64,13 +64,16 @@ type AlertFilter struct {
 	Observable string    // a value, with its type before a colon: ip:203.0.113.9
 	From       time.Time // received at or after
 	Until      time.Time // received before
-	Text       string    // part of the title, upper and lower case alike
+	Text       string    // words, see ListAlerts
 	Errors     bool      // only those that no mapping could read
 }
 
 // ListAlerts returns alerts without their raw events, those received last first.
+// Text finds those that hold all of its words, anywhere: a word may be the
+// beginning of a longer one, "words in quotes" stand one after the other. What
+// came in the last moments is not found yet.
 func ListAlerts(q *Reader, tenant string, f AlertFilter, s Slice) (Page[alert.Alert], error) {
-	l, err := f.listing(tenantOf(tenant))
+	l, err := f.listing(q, tenantOf(tenant))
 	if err != nil {
 		return Page[alert.Alert]{}, err
 	}
@@ -82,7 +85,7 @@ func ListAlerts(q *Reader, tenant string, f AlertFilter, s Slice) (Page[alert.Al
 }
 
 // listing picks the index that leaves the least, and makes filters of the rest.
-func (f AlertFilter) listing(tenant string) (*listing, error) {
+func (f AlertFilter) listing(q *Reader, tenant string) (*listing, error) {
 	l := &listing{name: "alerts", table: "alerts", sort: "received", id: "id"}
 	span, err := spanOf("received", f.From, f.Until)
 	if err != nil {
@@ -90,6 +93,8 @@ func (f AlertFilter) listing(tenant string) (*listing, error) {
 	}
 	byStatus := len(f.Statuses) > 0 || len(f.Severities) > 0
 	switch {
+	case f.Text != "":
+		return f.bySearch(q, l, tenant)
 	case f.Observable != "":
 		return f.byObservable(tenant)
 	case f.Case != 0:
@@ -138,9 +143,45 @@ func (f AlertFilter) residue(l *listing, byStatus bool) {
 	if f.Case != 0 && f.Observable != "" {
 		l.filter("EXISTS (SELECT 1 FROM case_alerts x WHERE x.case_id = ? AND x.alert_id = a.id)", f.Case)
 	}
-	if f.Text != "" {
-		l.filters = append(l.filters, contains("title", f.Text))
+}
+
+// bySearch walks what a search finds. Numbers grow as alerts come, so that the
+// newest is first here, too.
+func (f AlertFilter) bySearch(q *Reader, l *listing, tenant string) (*listing, error) {
+	l.bySearch(q, "search_alerts", "alerts a", "a", f.Text)
+	l.filter("a.tenant = ?", tenant)
+	span, err := spanOf("a.received", f.From, f.Until)
+	if span.text != "" {
+		l.filter(strings.TrimPrefix(span.text, " AND "), span.args...)
 	}
+	if f.Observable != "" {
+		kind, value, ok := cutObservable(f.Observable)
+		if !ok {
+			return nil, noType(f.Observable)
+		}
+		l.filter(`EXISTS (SELECT 1 FROM alert_observables o
+			WHERE o.tenant = a.tenant AND o.type = ? AND o.value = ? AND o.received = a.received AND o.alert_id = a.id)`, kind, value)
+	}
+	if f.Case != 0 {
+		l.filter("EXISTS (SELECT 1 FROM case_alerts x WHERE x.case_id = ? AND x.alert_id = a.id)", f.Case)
+	}
+	if f.Group != "" {
+		l.filter("group_key = ?", f.Group)
+	}
+	if f.Errors {
+		l.filter("error <> ''")
+	}
+	in(l, "source", f.Sources)
+	in(l, "status", f.Statuses)
+	in(l, "severity", f.Severities)
+	if f.Category != "" {
+		l.filter("category = ?", f.Category)
+	}
+	return l, err
+}
+
+func noType(observable string) error {
+	return fmt.Errorf("list alerts: observable %q needs its type before it, as in ip:203.0.113.9: %w", observable, fault.Invalid)
 }
 
 // bySource tells whether the index by source is the one that was chosen.
@@ -179,7 +220,7 @@ func (f AlertFilter) byObservable(tenant string) (*listing, error) {
 	}
 	kind, value, ok := cutObservable(f.Observable)
 	if !ok {
-		return nil, fmt.Errorf("list alerts: observable %q needs its type before it, as in ip:203.0.113.9: %w", f.Observable, fault.Invalid)
+		return nil, noType(f.Observable)
 	}
 	l := &listing{
 		name: "alerts", sort: "o.received", id: "o.alert_id",

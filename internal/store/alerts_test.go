@@ -157,6 +157,7 @@ func TestListsOfAlertsFilterAndPage(t *testing.T) {
 			_, err = InsertAlert(tx, stranger)
 			return err
 		})
+		indexAll(t, d)
 		tests := []struct {
 			name string
 			f    AlertFilter
@@ -177,7 +178,7 @@ func TestListsOfAlertsFilterAndPage(t *testing.T) {
 			{"errors", AlertFilter{Errors: true}, func(i int) bool { return i%7 == 0 }},
 			{"errors of a source", AlertFilter{Errors: true, Sources: []string{"zeek"}}, func(i int) bool { return i%21 == 0 }},
 			{"observable", AlertFilter{Observable: "ip:10.0.0.4"}, func(i int) bool { return i%10 == 4 }},
-			{"observable, status and text", AlertFilter{Observable: "ip:10.0.0.4", Statuses: []alert.Status{alert.Closed}, Text: "NUMBER 1"},
+			{"observable, status and text", AlertFilter{Observable: "ip:10.0.0.4", Statuses: []alert.Status{alert.Closed}, Text: "NUMBER-1"},
 				func(i int) bool { return i%10 == 4 && fmt.Sprint(i)[0] == '1' }},
 			{"observable and group", AlertFilter{Observable: "ip:10.0.0.4", Group: "203.0.113.9", Errors: true}, func(i int) bool { return false }},
 			{"time", AlertFilter{From: noon.Add(10 * time.Second), Until: noon.Add(20 * time.Second)}, func(i int) bool { return i >= 10 && i < 20 }},
@@ -219,7 +220,7 @@ func TestAListThatFindsLittleStopsAndGoesOn(t *testing.T) {
 				a := exampleAlert(i)
 				a.Observables = nil
 				if i == 100 {
-					a.Title = "the needle"
+					a.Category = "needle"
 				}
 				if _, err := InsertAlert(tx, a); err != nil {
 					return err
@@ -227,7 +228,7 @@ func TestAListThatFindsLittleStopsAndGoesOn(t *testing.T) {
 			}
 			return nil
 		})
-		f := AlertFilter{Text: "needle"}
+		f := AlertFilter{Category: "needle"}
 		read(t, d, func(q *Reader) error {
 			p, err := ListAlerts(q, "", f, Slice{})
 			if len(p.Items) != 0 || p.Next == "" {

@@ -40,6 +40,10 @@ type backend interface {
 	committed(ctx context.Context, mark string) (bool, error)
 	// spoils tells whether a statement that failed makes its transaction useless.
 	spoils() bool
+	// search says how the index of words is written and asked: the expression for
+	// a text that is indexed, the condition that a search is met, and the search as
+	// a parameter of that condition.
+	search() (store, met string, ask func([]phrase) string)
 	// trouble recognises an error that tells of the database itself, not of the
 	// statement; ok is false for others.
 	trouble(err error) (t trouble, ok bool)

@@ -66,7 +66,7 @@ func OpenCase(tx *Tx, tenant string, open cases.Open, at time.Time, by cases.By)
 	if err := insertCase(tx, done.Case); err != nil {
 		return done, fmt.Errorf("open case %q: %w", open.Title, err)
 	}
-	return done, saveParts(tx, &done)
+	return done, errors.Join(saveParts(tx, &done), wantSearch(tx, searchCase, n))
 }
 
 // ChangeCase does a change to a case and stores it with what the timeline says of
@@ -91,7 +91,7 @@ func ChangeCase(tx *Tx, tenant string, id cases.ID, version int, ch cases.Change
 	if err := updateCase(tx, done.Case); err != nil {
 		return done, fmt.Errorf("change case %s: %w", id, err)
 	}
-	return done, saveParts(tx, &done)
+	return done, errors.Join(saveParts(tx, &done), wantSearch(tx, searchCase, int64(id)))
 }
 
 func (b caseBody) of(c cases.Case) (json.RawMessage, error) {
@@ -167,13 +167,13 @@ type CaseFilter struct {
 	Alert      alert.ID  // only those that it belongs to
 	From       time.Time // opened (or changed, see ByUpdate) at or after
 	Until      time.Time // and before
-	Text       string    // part of the title, upper and lower case alike
+	Text       string    // words, see ListAlerts; what is found is sorted by when it was opened
 	ByUpdate   bool      // sorted by the last change, not by when they were opened
 }
 
 // ListCases returns the heads of cases, the newest first.
 func ListCases(q *Reader, tenant string, f CaseFilter, s Slice) (Page[cases.Case], error) {
-	l, err := f.listing(tenantOf(tenant))
+	l, err := f.listing(q, tenantOf(tenant))
 	if err != nil {
 		return Page[cases.Case]{}, err
 	}
@@ -183,7 +183,7 @@ func ListCases(q *Reader, tenant string, f CaseFilter, s Slice) (Page[cases.Case
 }
 
 // listing picks the index that leaves the least, and makes filters of the rest.
-func (f CaseFilter) listing(tenant string) (*listing, error) {
+func (f CaseFilter) listing(q *Reader, tenant string) (*listing, error) {
 	l := &listing{name: "cases-opened", table: "cases", sort: "opened", id: "id"}
 	if f.ByUpdate {
 		l.name, l.sort = "cases-updated", "updated"
@@ -192,8 +192,10 @@ func (f CaseFilter) listing(tenant string) (*listing, error) {
 	if err != nil {
 		return nil, err
 	}
-	byOwner := f.Owner != nil
-	if byOwner {
+	switch {
+	case f.Text != "":
+		f.bySearch(q, l, tenant, span)
+	case f.Owner != nil:
 		statuses := f.Statuses
 		if len(statuses) == 0 {
 			statuses = []cases.Status{cases.IsOpen, cases.IsClosed}
@@ -203,17 +205,25 @@ func (f CaseFilter) listing(tenant string) (*listing, error) {
 				append([]any{tenant, *f.Owner, string(st)}, span.args...)})
 		}
 		in(l, "severity", f.Severities)
-	} else {
+	default:
 		l.ranges = f.statusRanges(tenant, span)
 	}
 	in(l, "verdict", f.Verdicts)
 	if f.Category != "" {
 		l.filter("category = ?", f.Category)
 	}
-	if f.Text != "" {
-		l.filters = append(l.filters, contains("title", f.Text))
-	}
 	return l, f.members(l, tenant)
+}
+
+// bySearch walks what a search finds, those opened last first.
+func (f CaseFilter) bySearch(q *Reader, l *listing, tenant string, span clause) {
+	l.bySearch(q, "search_cases", "cases", "cases", f.Text)
+	l.filter("cases.tenant = ?"+span.text, append([]any{tenant}, span.args...)...)
+	if f.Owner != nil {
+		l.filter("owner = ?", *f.Owner)
+	}
+	in(l, "status", f.Statuses)
+	in(l, "severity", f.Severities)
 }
 
 func (f CaseFilter) statusRanges(tenant string, span clause) (ranges []clause) {

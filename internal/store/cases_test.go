@@ -194,6 +194,7 @@ func TestListsOfCasesFilterAndPage(t *testing.T) {
 			}
 			return nil
 		})
+		indexAll(t, d)
 		tests := []struct {
 			name string
 			f    CaseFilter
@@ -208,7 +209,7 @@ func TestListsOfCasesFilterAndPage(t *testing.T) {
 			{"verdict", CaseFilter{Verdicts: []cases.Verdict{cases.FalsePositive}}, func(i int) bool { return i%2 == 0 }},
 			{"tag", CaseFilter{Tag: "vip"}, func(i int) bool { return i%4 == 0 }},
 			{"observable", CaseFilter{Observable: "ip:10.0.0.3"}, func(i int) bool { return i%6 == 3 }},
-			{"text", CaseFilter{Text: "CASE 1"}, func(i int) bool { return fmt.Sprint(i)[0] == '1' }},
+			{"text", CaseFilter{Text: "CASE-1"}, func(i int) bool { return fmt.Sprint(i)[0] == '1' }},
 			{"time", CaseFilter{From: noon.Add(10 * time.Minute), Until: noon.Add(12 * time.Minute)}, func(i int) bool { return i == 10 || i == 11 }},
 			{"alert", CaseFilter{Alert: 5}, func(int) bool { return false }},
 		}

@@ -242,9 +242,3 @@ func all[T any](q *Reader, scan func(r *Rows, v *T) error, query string, args ..
 	}
 	return list, rows.Err()
 }
-
-// contains is a filter for a text inside a column, whatever its case.
-func contains(column, text string) clause {
-	escaped := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(text))
-	return clause{"lower(" + column + `) LIKE ? ESCAPE '\'`, []any{"%" + escaped + "%"}}
-}

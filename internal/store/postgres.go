@@ -148,6 +148,22 @@ func (p *postgres) committed(ctx context.Context, mark string) (bool, error) {
 	return false, fmt.Errorf("transaction %s is %s", mark, status)
 }
 
+// search uses the text search that is built in; the configuration "simple" leaves
+// words as they are.
+func (p *postgres) search() (store, met string, ask func([]phrase) string) {
+	return "to_tsvector('simple', ?)", "words @@ CAST(? AS tsquery)", func(list []phrase) string {
+		all := make([]string, len(list))
+		for i, p := range list {
+			all[i] = "('" + strings.Join(p.words, "' <-> '") + "'"
+			if p.open {
+				all[i] += ":*"
+			}
+			all[i] += ")"
+		}
+		return strings.Join(all, " & ")
+	}
+}
+
 func (p *postgres) spoils() bool { return true }
 
 // trouble goes by the classes of SQLSTATE. Whatever is no answer of the server

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -128,6 +129,7 @@ func sweepCases(before time.Time) func(tx *Tx) (int, bool, error) {
 		}
 		if err == nil {
 			_, err = tx.Exec("DELETE FROM cases WHERE id = ?", int64(id))
+			err = errors.Join(err, wantSearch(tx, searchCase, int64(id)))
 		}
 		return 1, true, err
 	}
@@ -208,7 +210,7 @@ func removeAlert(tx *Tx, tenant string, a oldAlert) error {
 		}
 	}
 	_, err = tx.Exec("DELETE FROM alerts WHERE id = ?", a.at.id)
-	return err
+	return errors.Join(err, wantSearch(tx, searchAlert, a.at.id))
 }
 
 // EvidenceHashes lists the blobs that cases keep: whoever sweeps the blob store

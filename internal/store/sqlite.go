@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -188,4 +189,18 @@ func (f *sqliteFile) trouble(err error) (trouble, bool) {
 	}
 	what, remedy, passing := storageCode(e.Code())
 	return trouble{what, remedy, passing}, what != ""
+}
+
+// search uses FTS5.
+func (f *sqliteFile) search() (store, met string, ask func([]phrase) string) {
+	return "?", "words MATCH ?", func(list []phrase) string {
+		all := make([]string, len(list))
+		for i, p := range list {
+			all[i] = `"` + strings.Join(p.words, " ") + `"`
+			if p.open {
+				all[i] += " *"
+			}
+		}
+		return strings.Join(all, " ")
+	}
 }
