@@ -3,8 +3,8 @@
 // what each figure means.
 //
 //	go run ./bench/run              everything
-//	go run ./bench/run workflow     one part: workflow, steps, ingest, waiting,
-//	                                recovery or start
+//	go run ./bench/run workflow     one part: workflow, steps, ingest, storm,
+//	                                waiting, recovery or start
 //	go run ./bench/run --json …     the result as JSON on standard output
 //
 // Only the figures of a quiet machine count; the load is printed with them. Exit
@@ -31,12 +31,14 @@ import (
 
 // options are what the command line sets.
 type options struct {
-	rounds  int
-	runs    int
-	waiting int
-	busy    int
-	riposte string
-	json    bool
+	rounds   int
+	runs     int
+	waiting  int
+	busy     int
+	storm    int
+	riposte  string
+	postgres string
+	json     bool
 }
 
 // parts are the benchmarks, in the order in which they are run.
@@ -47,6 +49,7 @@ var parts = []struct {
 	{"workflow", "the run workflow of riposte serve beside the floor", (*bench).workflow},
 	{"steps", "steps that do nothing, durable, 1,024 runs at once", (*bench).steps},
 	{"ingest", "alerts taken in, one a POST and as NDJSON", (*bench).ingest},
+	{"storm", "one sensor gone mad, the server killed halfway: nothing lost, nothing doubled", (*bench).storms},
 	{"waiting", "memory of waiting runs", (*bench).waiting},
 	{"recovery", "back at work after kill -9", (*bench).recovery},
 	{"start", "start to ready, idle memory, size of the binary", (*bench).start},
@@ -78,6 +81,8 @@ func command(args []string) int {
 	f.IntVar(&o.runs, "runs", 3000, "runs or posts in each round")
 	f.IntVar(&o.waiting, "waiting", 1_000_000, "runs that wait")
 	f.IntVar(&o.busy, "busy", 100_000, "runs under way at the kill")
+	f.IntVar(&o.storm, "storm", 1_000_000, "alerts in the storm")
+	f.StringVar(&o.postgres, "postgres", os.Getenv("LAB_POSTGRES_URL"), "URL of a PostgreSQL to measure, too, in a schema or database that may be filled")
 	f.StringVar(&o.riposte, "riposte", "bin/riposte", "the program to measure")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON on standard output")
 	if err := f.Parse(args); err != nil {
@@ -107,8 +112,8 @@ func command(args []string) int {
 			return 2
 		}
 	}
-	if o.rounds < 1 || o.runs < 1 || o.waiting < 1 || o.busy < 1 {
-		fmt.Fprintln(os.Stderr, "rounds, runs, waiting and busy must be 1 or more")
+	if o.rounds < 1 || o.runs < 1 || o.waiting < 1 || o.busy < 1 || o.storm < 1 {
+		fmt.Fprintln(os.Stderr, "rounds, runs, waiting, busy and storm must be 1 or more")
 		return 2
 	}
 	return all(o, wanted)

@@ -48,6 +48,7 @@ type server struct {
 // connector of the mock, and limits that stay out of the way.
 const config = `listen: %s
 data: %s
+database: %q
 connectors: %s
 log: { level: warn }
 guard: { limits: %s }
@@ -55,11 +56,11 @@ people:
   bench: { roles: [admin], password_hash: "%s" }
 sources:
   bench: { type: webhook, mapping: generic-json, token_hash: %s }
-  bench-eve: { type: webhook, mapping: suricata-eve, token_hash: %[6]s }
+  bench-eve: { type: webhook, mapping: suricata-eve, token_hash: %[7]s }
 `
 
-// prepare makes a folder for riposte serve.
-func (b *bench) prepare() (dir string, err error) {
+// prepare makes a folder for riposte serve on a database; "" is the file in it.
+func (b *bench) prepare(database string) (dir string, err error) {
 	if dir, err = b.folder("riposte"); err != nil {
 		return "", err
 	}
@@ -79,7 +80,7 @@ func (b *bench) prepare() (dir string, err error) {
 		return "", err
 	}
 	sum := sha256.Sum256([]byte(token))
-	text := fmt.Sprintf(config, address, filepath.Join(dir, "data"), filepath.Join(dir, "files", "connectors"),
+	text := fmt.Sprintf(config, address, filepath.Join(dir, "data"), database, filepath.Join(dir, "files", "connectors"),
 		filepath.Join(dir, "files", "limits.yaml"), hash, hex.EncodeToString(sum[:]))
 	return dir, os.WriteFile(filepath.Join(dir, "riposte.yaml"), []byte(text), 0o600)
 }
@@ -233,6 +234,9 @@ func post(ctx context.Context, client *http.Client, url string, body any) error 
 	answer, err := io.ReadAll(res.Body)
 	if err != nil {
 		return err
+	}
+	if res.StatusCode == http.StatusConflict { // the database is from an earlier round
+		return nil
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
 		return fmt.Errorf("POST %s: %s: %s", url, res.Status, answer)

@@ -38,8 +38,8 @@ type contest struct {
 	undo        []func() // what ends it, in the order in which it began
 }
 
-// contest starts both.
-func (b *bench) contest() (c *contest, err error) {
+// contest starts both, ours on a database: "" is a file of its own.
+func (b *bench) contest(database string) (c *contest, err error) {
 	c = &contest{}
 	defer func() {
 		if err != nil {
@@ -50,7 +50,7 @@ func (b *bench) contest() (c *contest, err error) {
 		return c, err
 	}
 	c.undo = append(c.undo, func() { c.mock.Close() })
-	dir, err := b.prepare()
+	dir, err := b.prepare(database)
 	if err != nil {
 		return c, err
 	}
@@ -79,7 +79,7 @@ func (c *contest) close() {
 // workflow measures riposte serve and the floor in turns: an alert by HTTP, three
 // lookups, a condition, a block.
 func (b *bench) workflow() error {
-	c, err := b.contest()
+	c, err := b.contest("")
 	if err != nil {
 		return err
 	}
@@ -125,43 +125,6 @@ func (b *bench) workflow() error {
 	return nil
 }
 
-// ingest measures alerts taken in: read by a mapping, identified, matched
-// against the triggers of published playbooks, on disk before the answer. The
-// playbook does not start on this source.
-func (b *bench) ingest() error {
-	c, err := b.contest()
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	mock, ours, floor := c.mock, c.ours, c.floor
-	single := load.Target{URL: ours.url + "/api/ingest/bench-eve", Token: token, PID: ours.pid, Data: ours.data, Body: alertTemplate, Ingest: true}
-	batch := single
-	batch.Lines = 1000
-	bare := load.Target{URL: floor.url + "/ingest", PID: floor.pid, Data: floor.data, Body: alertTemplate, Ingest: true}
-	s, n, f := column{}, column{}, column{}
-	for range b.rounds {
-		for _, x := range []struct {
-			t      load.Target
-			n, win int
-			into   column
-		}{{single, b.runs, window, s}, {bare, b.runs, window, f}, {batch, max(4, b.runs/300), 2, n}} {
-			o := load.Send(b.ctx, mock, x.t, x.n, x.win)
-			if err := whole(o); err != nil {
-				return fmt.Errorf("%s: %w", x.t.URL, err)
-			}
-			x.into.add(o)
-		}
-	}
-	b.figure("ingest", "alerts, one a POST", "/s", more(8000, 15_000), s["rate"]...)
-	b.figure("ingest", "processor time of one", "ms", nil, s["cpu"]...)
-	b.figure("ingest", "the floor, not read or matched", "/s", nil, f["rate"]...)
-	b.figure("ingest", "alerts, NDJSON by the thousand", "/s", more(25_000, 50_000), n["rate"]...)
-	b.figure("ingest", "processor time of one", "ms", nil, n["cpu"]...)
-	b.figure("ingest", "kept of an alert", "kB", nil, n["kept"]...)
-	return nil
-}
-
 // start measures how long the server needs to answer, what it holds when idle
 // and how large the program is.
 func (b *bench) start() error {
@@ -169,7 +132,7 @@ func (b *bench) start() error {
 	if err != nil {
 		return fmt.Errorf("%w (make build makes it)", err)
 	}
-	dir, err := b.prepare()
+	dir, err := b.prepare("")
 	if err != nil {
 		return err
 	}
