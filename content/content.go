@@ -1,5 +1,5 @@
 // Package content holds what Riposte ships as data, inside the binary:
-// playbooks, connectors, source mappings, policies and the samples of the demo.
+// playbooks, connectors, source mappings, policies, rules and the samples of the demo.
 package content
 
 import (
@@ -7,11 +7,11 @@ import (
 	"io/fs"
 )
 
-//go:embed playbooks connectors guard samples sources
+//go:embed playbooks connectors guard samples sources triage
 var files embed.FS
 
-// Files is the whole tree, with the folders playbooks, connectors, guard, samples
-// and sources.
+// Files is the whole tree, with the folders playbooks, connectors, guard, samples,
+// sources and triage.
 func Files() fs.FS { return files }
 
 // Folder is one folder of the tree, such as "playbooks". A name that is not

@@ -40,6 +40,23 @@ const (
 // Statuses lists them all.
 var Statuses = []Status{New, Folded, InCase, Closed, Dropped}
 
+// Band is one of three parts of the scores.
+type Band string
+
+// The bands. An alert that has no score yet has none.
+const (
+	FalsePositive Band = "false_positive" // most likely nothing
+	ForAnalyst    Band = "analyst"        // a person decides
+	Automatic     Band = "automatic"      // sure enough for a playbook to act
+)
+
+// Reason is one part of a score: how many points for what.
+type Reason struct {
+	Factor string `json:"factor"`
+	Points int    `json:"points"`
+	Why    string `json:"why"`
+}
+
 // Alert is what a source reported, in one form for all sources.
 type Alert struct {
 	ID          ID              `json:"id,omitzero"`
