@@ -67,7 +67,7 @@ func Type() expr.Type {
 		"severity": expr.Int(), "confidence": expr.Number().Nullable(), "score": expr.Number().Nullable(), "band": text,
 		"status": text, "verdict": text, "tlp": text, "pap": text,
 		"time": expr.Time().Nullable(), "received": expr.Time().Nullable(), "first_seen": expr.Time().Nullable(), "last_seen": expr.Time().Nullable(),
-		"count": expr.Int().Nullable(), "key": text, "group": text, "case": text,
+		"count": expr.Int().Nullable(), "key": text, "group": text, "case": text, "mapping": text, "error": text,
 		"host": text, "user": text, "process": text, "file": text, "sha256": text, "hash": text, "domain": text, "email": text,
 		"ip": text, "src_ip": text, "dst_ip": text, "src_port": expr.Int().Nullable(), "dst_port": expr.Int().Nullable(), "protocol": text,
 		"observables": expr.List(ObservableType()).Nullable(), "fields": expr.Object(nil, true).Nullable(),

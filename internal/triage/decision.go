@@ -98,9 +98,10 @@ type Task struct {
 type StormBegin struct {
 	Rule    string
 	Key     string
-	Subject string // for people: what its alerts share
-	Before  int    // alerts of it in the minute before, which stand by themselves
-	PerMin  int    // the rate that it exceeds
+	Subject string     // for people: what its alerts share
+	PerMin  int        // the rate that it exceeds
+	Before  int        // alerts of it in the minute before
+	Alone   []alert.ID // those of them that stand by themselves: they belong to it, too
 }
 
 // Problem is a rule that could not be worked out for an alert.
