@@ -10,15 +10,22 @@ import (
 )
 
 // Mapping reads one product's events: data, not code. Expressions see the event
-// as event.
+// as event, and what stands under let by its name.
 type Mapping struct {
 	ID      string
 	Version int
 	Title   string
 
 	detect *expr.Program // nil: any event
+	lets   []named
 	is     *expr.Program // nil: every event is an alert
 	parts  parts
+}
+
+// named is a value that later expressions of the mapping see by its name.
+type named struct {
+	name  string
+	value *expr.Value
 }
 
 // mappingFile is a mapping as it is written.
@@ -28,7 +35,13 @@ type mappingFile struct {
 	Description string        `yaml:"description" doc:"where the events come from and what was decided about them"`
 	Version     int           `yaml:"version,required" min:"1" doc:"counts the changes of the mapping; alerts keep it"`
 	Detect      string        `yaml:"detect" doc:"an expression over event: is it an event of this product? Without it, any is"`
+	Let         []letTemplate `yaml:"let" doc:"values worked out once, in order, for the expressions after them and all of alert"`
 	Alert       alertTemplate `yaml:"alert,required" doc:"the alert record, each value worked out from the event"`
+}
+
+type letTemplate struct {
+	Name  string `yaml:"name,required" pattern:"[a-z][a-z0-9_]{0,40}" doc:"the name that expressions use"`
+	Value any    `yaml:"value,required" doc:"a value; one that cannot be worked out is nil"`
 }
 
 // alertTemplate is what the record is made of.
@@ -55,7 +68,7 @@ type entityTemplate struct {
 }
 
 type observeTemplate struct {
-	Type  string `yaml:"type,required" enum:"ip,cidr,domain,url,email,hash,md5,sha1,sha256,sha512,host,user,file,process,mac,cve,registry_key,mailbox,message,text" doc:"what it is; text has observables extracted from it"`
+	Type  string `yaml:"type,required" enum:"ip,cidr,domain,url,email,hash,md5,sha1,sha256,sha512,host,user,file,process,mac,cve,registry_key,mailbox,message,text,any" doc:"what it is; text has observables extracted from it; any takes a whole object: what it holds at any depth, with the roles that the fields' names say"`
 	Value any    `yaml:"value,required" doc:"a text or a list; nil is left out"`
 	Role  string `yaml:"role" doc:"source, destination, sender"`
 }
@@ -88,6 +101,9 @@ func ParseMapping(file string, src []byte) (*Mapping, error) {
 	c := &mappingCompiler{doc: doc, scope: expr.NewScope().Lenient().With("event", expr.Any())}
 	m := &Mapping{ID: f.Mapping, Version: f.Version, Title: f.Title}
 	m.detect = c.condition("/detect", f.Detect)
+	for i, l := range f.Let {
+		m.lets = append(m.lets, c.let(fmt.Sprintf("/let/%d/", i), l))
+	}
 	m.is = c.condition("/alert/when", f.Alert.When)
 	m.parts = c.parts(&f.Alert)
 	if err := doc.Err(); err != nil {
@@ -100,6 +116,16 @@ func ParseMapping(file string, src []byte) (*Mapping, error) {
 type mappingCompiler struct {
 	doc   *strictyaml.Document
 	scope *expr.Scope
+}
+
+// let compiles a named value; what follows may use it.
+func (c *mappingCompiler) let(at string, l letTemplate) named {
+	if _, taken := c.scope.Lookup(l.Name); taken {
+		c.doc.Errorf(at+"name", "take another name", "%q has a meaning already", l.Name)
+	}
+	n := named{l.Name, c.value(at+"value", l.Value)}
+	c.scope = c.scope.With(l.Name, expr.Any())
+	return n
 }
 
 func (c *mappingCompiler) condition(path, src string) *expr.Program {

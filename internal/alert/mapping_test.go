@@ -17,7 +17,7 @@ import (
 	"riposte/internal/fault"
 )
 
-var now = time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)
+var now = time.Date(2026, 12, 5, 12, 0, 0, 0, time.UTC)
 
 // shipped reads a mapping of the product.
 func shipped(t testing.TB, name string) *alert.Mapping {
@@ -135,16 +135,17 @@ func TestTheGenericMappingReadsEveryRealEvent(t *testing.T) {
 				return
 			}
 			a, ok, err := m.Read("any", raw, now)
-			if a.Fields["unread"] != nil {
-				odd++ // a few sources wrote times such as 2025-04-11:21:02.3387000Z
-			}
 			if err != nil || !ok {
 				t.Errorf("%s:%d: %v, %v", filepath.Base(f), n, ok, err)
+			}
+			if notes, _ := a.Fields["unread"].([]any); len(notes) > 0 {
+				odd++
+				t.Logf("%s:%d: %v", filepath.Base(f), n, notes)
 			}
 		})
 	}
 	if odd > total/100 {
-		t.Errorf("%d of %d events have times that are not read", odd, total)
+		t.Errorf("%d of %d events have parts that are not read", odd, total)
 	}
 	t.Logf("%d events of %d files", total, len(files))
 }
@@ -155,8 +156,8 @@ func TestTheGenericMappingTakesTheUsualNames(t *testing.T) {
 	for name, c := range map[string]struct{ event, want string }{
 		"flat names":    {`{"id": 7, "title": "T", "severity": "HIGH", "host": "ws1", "user": "ann", "src_ip": "203.0.113.9", "timestamp": "2026-01-02T03:04:05Z"}`, `T 4 ws1 ann 203.0.113.9 2026-01-02T03:04:05Z`},
 		"nested names":  {`{"uuid": "u", "rule": {"name": "T"}, "level": 3, "host": {"name": "ws1"}, "user": {"name": "ann"}, "source": {"ip": "203.0.113.9"}, "@timestamp": 1767323045000}`, `T 3 ws1 ann 203.0.113.9 2026-01-02T03:04:05Z`},
-		"nothing known": {`{"x": 1}`, `Alert without a title 0 <nil> <nil> <nil> 2026-01-05T12:00:00Z`},
-		"level beyond":  {`{"name": "T", "severity": 12, "src": "not an address"}`, `T 0 <nil> <nil> <nil> 2026-01-05T12:00:00Z`},
+		"nothing known": {`{"x": 1}`, `Alert without a title 0 <nil> <nil> <nil> 2026-12-05T12:00:00Z`},
+		"level beyond":  {`{"name": "T", "severity": 12, "src": "not an address"}`, `T 0 <nil> <nil> <nil> 2026-12-05T12:00:00Z`},
 	} {
 		a, ok, err := m.Read("any", []byte(c.event), now)
 		if err != nil || !ok {
@@ -273,13 +274,44 @@ func TestTimesOfEveryUsualFormAreRead(t *testing.T) {
 	want := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, v := range []any{
 		"2026-01-02T03:04:05Z", "2026-01-02T04:04:05.000000+0100", "2026-01-02 03:04:05", "2026-01-02 03:04:05 +0000 UTC",
-		1767323045, 1767323045.0, 1767323045000, 1767323045000000, "1767323045",
+		1767323045, 1767323045.0, 1767323045000, 1767323045000000, 1767323045000000000, "1767323045", "1767323045.0", "/Date(1767323045000)/",
+		134117966450000000, "134117966450000000", 639029198450000000, "20260102030405", "20260102T030405Z", "2026-01-02T03:04:05+00:00", "2026-01-02T03:04:05+00",
+		"2026/01/02 03:04:05", "2026-01-02:03:04:05Z", "2026-01-02 03:04:05 UTC", "2026-01-02 04:04:05 CET", "2026-01-01 22:04:05.000 EST", "2026-01-02 03:04:05,000",
+		"Fri, 02 Jan 2026 03:04:05 GMT", "Fri Jan  2 03:04:05 2026", "Fri Jan  2 04:04:05 CET 2026", "02/Jan/2026:03:04:05 +0000", "1/2/2026 3:04:05 AM", "Jan  2 2026 03:04:05",
+		"2026 Jan 02 03:04:05", "01/02/2026-03:04:05.000000", []any{"2026-01-02T03:04:05Z"}, time.Date(2026, 1, 2, 4, 4, 5, 0, time.FixedZone("", 3600)),
 	} {
 		got, err := alert.Time(v)
 		if d := cmp.Diff(want, got); err != nil || d != "" {
 			t.Errorf("%v: %v %s", v, err, d)
 		}
 	}
+}
+
+func TestWhatIsNoTimeIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, v := range []any{
+		"soon", "", "2026-13-01", "2026-02-30T00:00:00Z", "2026-01-02T25:00:00Z", "2026-01-02T03:04:05+99:00", "2026-01-02T03:04:05 QQT", "2026-01-02Tx", nil, true,
+		map[string]any{}, "99999999999999999999999", "0000-01-01T00:00:00Z",
+	} {
+		if got, err := alert.Time(v); err == nil {
+			t.Errorf("%v is read as %v", v, got)
+		}
+	}
+}
+
+func FuzzTime(f *testing.F) {
+	for _, s := range []string{"2026-01-02T03:04:05.123+01:00", "Fri, 02 Jan 2026 03:04:05 GMT", "1767323045", "2026-01-02 03:04:05 +0000 UTC", "1/2/2026 3:04:05 AM"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := alert.Time(s)
+		if err != nil {
+			return
+		}
+		if again, err := alert.Time(got.Format(time.RFC3339Nano)); err != nil || !again.Equal(got) {
+			t.Fatalf("%q is %v, which is read as %v, %v", s, got, again, err)
+		}
+	})
 }
 
 func FuzzRead(f *testing.F) {

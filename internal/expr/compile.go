@@ -204,6 +204,9 @@ func (c *compiler) list(n *ast.ArrayNode) (code, error) {
 			t = join(t, elem.typ)
 		}
 	}
+	if v, ok := literalValue(n); ok { // made once: nobody changes a value
+		return code{node: n, typ: List(t).bounded(), run: func(m *machine) (any, error) { return v, m.growList(len(elems)) }}, nil
+	}
 	return code{node: n, typ: List(t).bounded(), run: func(m *machine) (any, error) {
 		if err := m.growList(len(elems)); err != nil {
 			return nil, err
@@ -221,6 +224,56 @@ func (c *compiler) list(n *ast.ArrayNode) (code, error) {
 }
 
 type entry struct{ key, value code }
+
+// literalValue gives the value of a part that is written out: a text, a number,
+// or a list or an object of such parts.
+func literalValue(n ast.Node) (any, bool) {
+	switch n := n.(type) {
+	case *ast.NilNode:
+		return nil, true
+	case *ast.BoolNode:
+		return n.Value, true
+	case *ast.IntegerNode:
+		return n.Value, true
+	case *ast.FloatNode:
+		return n.Value, true
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.ArrayNode:
+		out := make([]any, len(n.Nodes))
+		for i, e := range n.Nodes {
+			v, ok := literalValue(e)
+			if !ok {
+				return nil, false
+			}
+			out[i] = v
+		}
+		return out, true
+	case *ast.MapNode:
+		return literalObject(n)
+	}
+	return nil, false
+}
+
+func literalObject(n *ast.MapNode) (any, bool) {
+	out := make(map[string]any, len(n.Pairs))
+	for _, p := range n.Pairs {
+		pair, ok := p.(*ast.PairNode)
+		if !ok {
+			return nil, false
+		}
+		key, ok := pair.Key.(*ast.StringNode)
+		if !ok {
+			return nil, false
+		}
+		v, ok := literalValue(pair.Value)
+		if !ok {
+			return nil, false
+		}
+		out[key.Value] = v
+	}
+	return out, true
+}
 
 func (c *compiler) object(n *ast.MapNode) (code, error) {
 	entries := make([]entry, len(n.Pairs))
@@ -250,6 +303,9 @@ func (c *compiler) object(n *ast.MapNode) (code, error) {
 		}
 	}
 	t := Object(fields, isOpen).bounded()
+	if v, ok := literalValue(n); ok {
+		return code{node: n, typ: t, run: func(m *machine) (any, error) { return v, m.grow(len(entries) * entryBytes) }}, nil
+	}
 	return code{node: n, typ: t, run: func(m *machine) (any, error) { return makeObject(m, entries) }}, nil
 }
 

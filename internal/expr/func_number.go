@@ -64,6 +64,24 @@ func rounding(f func(float64) float64) func(*machine, []any) (any, error) {
 	}
 }
 
+// toNumber gives a number, also one that is written as a text; nil where there
+// is none.
+func toNumber(_ *machine, args []any) (any, error) {
+	switch x := args[0].(type) {
+	case int, float64:
+		return x, nil
+	case string:
+		s := strings.TrimSpace(x)
+		if i, err := strconv.Atoi(s); err == nil {
+			return i, nil
+		}
+		if f, err := strconv.ParseFloat(s, 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
+			return f, nil
+		}
+	}
+	return nil, nil
+}
+
 func toInt(_ *machine, args []any) (any, error) {
 	switch x := args[0].(type) {
 	case int:

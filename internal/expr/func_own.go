@@ -29,7 +29,13 @@ func ownFunction(name string) (function, bool) {
 	case "domain_of":
 		return function{params: []param{aText}, least: 1, out: gives(Text().Nullable()), call: domainOf}, true
 	case "extract":
-		return function{params: []param{{KindText, KindNil}, aText}, least: 2, out: gives(Text().Nullable()), call: extract, literals: literalPattern}, true
+		return function{params: []param{{KindText, KindNil}, aText}, least: 2, out: gives(Text().Nullable()), call: extract, literals: literalPattern, bind: boundPattern(extractWith)}, true
+	case "extract_all":
+		return function{params: []param{{KindText, KindNil}, aText}, least: 2, out: gives(List(Text())), call: extractAll, literals: literalPattern, bind: boundPattern(extractAllWith)}, true
+	case "some":
+		return function{params: []param{aThing}, least: 1, variadic: true, out: gives(Any()), call: some}, true
+	case "number":
+		return function{params: []param{aThing}, least: 1, out: gives(Number().Nullable()), call: toNumber}, true
 	}
 	return function{}, false
 }
@@ -150,28 +156,82 @@ func literalHash(args []ast.Node) error {
 // extract gives the first group of the first match of a pattern (RE2), or the
 // whole match where the pattern has no group; nil where nothing matches.
 func extract(m *machine, args []any) (any, error) {
-	s, ok := args[0].(string)
-	if !ok {
-		return nil, nil
-	}
 	p, err := m.pattern(nil, args[1].(string))
 	if err != nil {
 		return nil, err
 	}
+	return extractWith(p, m, args)
+}
+
+func extractWith(p *pattern, m *machine, args []any) (any, error) {
+	s, ok := args[0].(string)
+	if !ok {
+		return nil, nil
+	}
 	if err := m.scan(p.work(s)); err != nil {
 		return nil, err
 	}
-	found := p.re.FindStringSubmatchIndex(s)
-	if found == nil {
-		return nil, nil
+	if from, to := group(p.re.FindStringSubmatchIndex(s)); from >= 0 {
+		return s[from:to], nil
 	}
-	if len(found) > 2 {
-		found = found[2:]
+	return nil, nil
+}
+
+// extractAll gives what extract gives, of every match, at most maxPicked.
+func extractAll(m *machine, args []any) (any, error) {
+	p, err := m.pattern(nil, args[1].(string))
+	if err != nil {
+		return nil, err
 	}
-	if found[0] < 0 {
-		return nil, nil // the group took no part in the match
+	return extractAllWith(p, m, args)
+}
+
+func extractAllWith(p *pattern, m *machine, args []any) (any, error) {
+	s, ok := args[0].(string)
+	if !ok {
+		return []any{}, nil
 	}
-	return s[found[0]:found[1]], nil
+	if err := m.scan(p.work(s)); err != nil {
+		return nil, err
+	}
+	found := p.re.FindAllStringSubmatchIndex(s, maxPicked)
+	out := make([]any, 0, len(found))
+	for _, one := range found {
+		if from, to := group(one); from >= 0 {
+			out = append(out, s[from:to])
+		}
+	}
+	return out, m.growList(len(out))
+}
+
+// group is the place of the first group of a match, or of all of it where the
+// pattern has none; -1 where there is no match or the group took no part in it.
+func group(found []int) (from, to int) {
+	switch {
+	case found == nil:
+		return -1, -1
+	case len(found) > 2:
+		return found[2], found[3]
+	}
+	return found[0], found[1]
+}
+
+// boundPattern compiles a literal pattern once.
+func boundPattern(with func(*pattern, *machine, []any) (any, error)) func([]ast.Node) func(*machine, []any) (any, error) {
+	return func(args []ast.Node) func(*machine, []any) (any, error) {
+		if len(args) < 2 {
+			return nil
+		}
+		s, ok := args[1].(*ast.StringNode)
+		if !ok {
+			return nil
+		}
+		p, err := compilePattern(s.Value)
+		if err != nil {
+			return nil
+		}
+		return func(m *machine, args []any) (any, error) { return with(p, m, args) }
+	}
 }
 
 func literalPattern(args []ast.Node) error {

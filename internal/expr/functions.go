@@ -18,6 +18,9 @@ type function struct {
 	call     func(m *machine, args []any) (any, error)
 	// literals looks at the arguments that are literal, at check time.
 	literals func(args []ast.Node) error
+	// bind, if not nil, gives what call is where some arguments are literal: what
+	// can be made ready, such as a pattern, is made once.
+	bind func(args []ast.Node) func(m *machine, args []any) (any, error)
 }
 
 // param says which kinds an argument may have. No kinds means any but secrets.
@@ -132,7 +135,7 @@ func lookUp(name string) (function, bool) {
 
 func isFunction(name string) bool {
 	_, ok := lookUp(name)
-	return ok || isLoop(name) || name == "available"
+	return ok || isLoop(name) || name == "available" || walkFunction(name) != nil
 }
 
 // Functions lists the names of all functions, sorted.
@@ -155,7 +158,7 @@ var functionNames = []string{
 	"fromBase64", "now", "duration", "date", "timezone", "first", "last", "get", "take", "keys", "values", "toPairs",
 	"fromPairs", "reverse", "uniq", "concat", "flatten", "sort", "bitand", "bitor", "bitxor", "bitnand", "bitshl",
 	"bitshr", "bitushr", "bitnot", "in_cidr", "defang", "refang", "domain_of", "hash", "extract", "ago", "available",
-	"duration_text",
+	"duration_text", "some", "at", "pick", "pick_all", "number", "extract_all",
 }
 
 func (c *compiler) callNode(n *ast.CallNode) (code, error) {
@@ -176,6 +179,9 @@ func (c *compiler) call(n ast.Node, name string, args []ast.Node) (code, error) 
 	}
 	if name == "available" {
 		return c.availability(n, args)
+	}
+	if bind := walkFunction(name); bind != nil {
+		return c.walk(n, name, bind, args)
 	}
 	f, ok := lookUp(name)
 	if !ok {
@@ -208,6 +214,11 @@ func (c *compiler) apply(n ast.Node, name string, f function, before []code, nod
 	if f.literals != nil {
 		if err := f.literals(nodes); err != nil {
 			return code{}, placed(err, where(n))
+		}
+	}
+	if f.bind != nil {
+		if call := f.bind(nodes); call != nil {
+			f.call = call
 		}
 	}
 	return code{node: n, typ: f.out(args).bounded(), run: func(m *machine) (any, error) { return f.evaluate(m, n, name, args) }}, nil

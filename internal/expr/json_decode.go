@@ -16,20 +16,27 @@ import (
 // stands twice the last counts. Nesting deeper than 1000 and anything after the
 // value are errors. {"$secret": …} stays an object: what comes from outside must
 // never become a credential.
-func DecodeJSON(b []byte) (any, error) { return decodeJSON(b, false) }
+func DecodeJSON(b []byte) (any, error) { return decodeJSON(b, "", false) }
+
+// DecodeEvent is DecodeJSON for a value that lives as long as its text does,
+// such as an event that is kept with its record: the texts in it share one copy
+// of b, which is twice as fast, and keep all of it in memory.
+func DecodeEvent(b []byte) (any, error) { return decodeJSON(b, string(b), false) }
 
 // DecodeStored reads what EncodeStored wrote.
-func DecodeStored(b []byte) (any, error) { return decodeJSON(b, true) }
+func DecodeStored(b []byte) (any, error) { return decodeJSON(b, "", true) }
 
-func decodeJSON(b []byte, stored bool) (any, error) {
-	d := jsonDecoder{b: b, stored: stored}
+func decodeJSON(b []byte, shared string, stored bool) (any, error) {
+	var keys [32]string // enough for most values, without a step to the heap
+	var values [32]any
+	d := jsonDecoder{b: b, stored: stored, shared: shared, keys: keys[:0], values: values[:0]}
 	d.space()
 	v, err := d.value(0)
 	if err != nil {
 		return nil, err
 	}
 	d.space()
-	if d.at < len(b) {
+	if d.at < len(d.b) {
 		return nil, d.fail("more text after the value")
 	}
 	return v, nil
@@ -41,6 +48,11 @@ type jsonDecoder struct {
 	b      []byte
 	at     int
 	stored bool
+	shared string // the same as b: texts are cut from it; "": each has its own copy
+	// What the lists and objects under way hold so far: each is made when its end
+	// is seen, in the size that it needs.
+	keys   []string
+	values []any
 }
 
 func (d *jsonDecoder) fail(what string) error {
@@ -129,22 +141,25 @@ func (d *jsonDecoder) begin(end byte) bool {
 }
 
 func (d *jsonDecoder) list(depth int) (any, error) {
-	out := []any{}
+	base := len(d.values)
 	for more := d.begin(']'); more; {
 		v, err := d.value(depth + 1)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, v)
+		d.values = append(d.values, v)
 		if more, err = d.next(']'); err != nil {
 			return nil, err
 		}
 	}
+	out := make([]any, len(d.values)-base)
+	copy(out, d.values[base:])
+	d.values = d.values[:base]
 	return out, nil
 }
 
 func (d *jsonDecoder) object(depth int) (any, error) {
-	out := map[string]any{}
+	keys, base := len(d.keys), len(d.values)
 	for more := d.begin('}'); more; {
 		if d.at >= len(d.b) || d.b[d.at] != '"' {
 			return nil, d.fail("expected a key in quotes")
@@ -159,13 +174,20 @@ func (d *jsonDecoder) object(depth int) (any, error) {
 		}
 		d.at++
 		d.space()
-		if out[key], err = d.value(depth + 1); err != nil {
+		v, err := d.value(depth + 1)
+		if err != nil {
 			return nil, err
 		}
+		d.keys, d.values = append(d.keys, key), append(d.values, v)
 		if more, err = d.next('}'); err != nil {
 			return nil, err
 		}
 	}
+	out := make(map[string]any, len(d.keys)-keys)
+	for i, key := range d.keys[keys:] {
+		out[key] = d.values[base+i]
+	}
+	d.keys, d.values = d.keys[:keys], d.values[:base]
 	if d.stored {
 		return restore(out), nil
 	}
@@ -174,12 +196,17 @@ func (d *jsonDecoder) object(depth int) (any, error) {
 
 func (d *jsonDecoder) text() (string, error) {
 	d.at++
-	start := d.at
+	start, ascii := d.at, true
 	for d.at < len(d.b) {
 		switch c := d.b[d.at]; {
+		case c >= utf8.RuneSelf:
+			ascii = false
 		case c == '"':
 			s := d.b[start:d.at]
 			d.at++
+			if d.shared != "" && (ascii || utf8.Valid(s)) {
+				return d.shared[start : d.at-1], nil
+			}
 			return validText(s), nil
 		case c == '\\':
 			return d.escaped(start)

@@ -33,6 +33,9 @@ type Env struct {
 	Now time.Time
 	// Available answers available("…"), as recorded when the run started.
 	Available map[string]bool
+
+	held    *machine // of a Session: used again for each value
+	indexed *leafIndex
 }
 
 // run is a piece of a compiled text.
@@ -60,6 +63,16 @@ type usage struct {
 	ticks  int
 	memory int
 	bytes  int // gone through, and not yet a tick
+}
+
+// fit makes room for what a program needs.
+func (m *machine) fit(p *Program) {
+	if len(m.vars) < p.vars {
+		m.vars = make([]any, p.vars)
+	}
+	if len(m.frames) < p.frames {
+		m.frames = make([]frame, p.frames)
+	}
 }
 
 // release forgets what the machine worked on, so that the pool holds no data.

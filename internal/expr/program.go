@@ -74,10 +74,14 @@ func (p *Program) eval(env *Env, used *usage) (any, error) {
 	if env == nil {
 		env = &Env{}
 	}
-	m, _ := p.pool.Get().(*machine)
+	m := env.held
 	if m == nil {
-		m = &machine{vars: make([]any, p.vars), frames: make([]frame, p.frames)}
+		m, _ = p.pool.Get().(*machine)
 	}
+	if m == nil {
+		m = &machine{}
+	}
+	m.fit(p)
 	m.env, m.usage, m.lenient = env, *used, p.lenient
 	v, err := p.run(m)
 	if err == nil {
@@ -85,7 +89,9 @@ func (p *Program) eval(env *Env, used *usage) (any, error) {
 	}
 	*used = m.usage
 	m.release()
-	p.pool.Put(m)
+	if env.held == nil {
+		p.pool.Put(m)
+	}
 	switch {
 	case errors.Is(err, errNilChain):
 		v = nil

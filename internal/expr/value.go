@@ -255,7 +255,11 @@ func (v *Value) Text(env *Env) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s, err := textOf(out)
+	return valueText(out)
+}
+
+func valueText(v any) (string, error) {
+	s, err := textOf(v)
 	if err != nil {
 		return "", &Error{Line: 1, Column: 1, Message: err.Error()}
 	}
