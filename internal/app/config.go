@@ -96,7 +96,7 @@ type SourceConfig struct {
 	Zone string         `yaml:"zone" doc:"schedule: the time zone that cron is meant in, such as Europe/Berlin; default UTC."`
 	Body map[string]any `yaml:"body" doc:"schedule: the event, besides schedule.name and schedule.due: title, severity and whatever the mapping reads."`
 
-	Expect    ExpectConfig `yaml:"expect" doc:"What must come: less is an alarm, also before it is known what is usual."`
+	Expect    ExpectConfig `yaml:"expect" doc:"What must come. Less is an alarm, also before it is known what is usual."`
 	Flood     FloodConfig  `yaml:"flood" doc:"What is too much."`
 	Unwatched bool         `yaml:"unwatched" doc:"No alarm when it falls silent or floods."`
 }

@@ -101,6 +101,7 @@ func (c *core) keepWatch(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		c.lookAtSources(ctx, c.now())
+		c.lookAtIntake(c.now())
 		select {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), watchTick)
@@ -147,7 +148,6 @@ func (c *core) lookAtSources(ctx context.Context, now time.Time) {
 			c.log.Warn("source not watched", "source", w.name, "error", err)
 		}
 	}
-	c.lookAtIntake(now)
 }
 
 func (c *core) lookAtSource(ctx context.Context, w *watched, now time.Time) error {
