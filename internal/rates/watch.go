@@ -52,6 +52,7 @@ type Watch struct {
 	due     float64       // events that should have come since the last one
 	quiet   time.Duration // for which it was listened to since, and nothing came
 	minutes []minute      // the last ones, the oldest first
+	gone    bool          // it is silent, and nothing has come since
 	silent  string
 	flood   string
 	floodAt time.Time // when the flood was last seen
@@ -85,7 +86,7 @@ func (w *Watch) Remember(minutes []Count, last time.Time) {
 // Resume sets what was due since the last event before a restart, and whether an
 // alarm is open: it then stays until things are well.
 func (w *Watch) Resume(due float64, silent, flood string) {
-	w.due, w.silent, w.flood = due, silent, flood
+	w.due, w.silent, w.flood, w.gone = due, silent, flood, silent != ""
 }
 
 // Last is when the last event came; zero: none is known.
@@ -112,7 +113,7 @@ func (w *Watch) Step(now time.Time, events int, listening bool, p *Profile, l Li
 		if w.silent != "" {
 			w.heard = now // what has gathered may come now
 		}
-		w.last, w.due, w.quiet = now, 0, 0
+		w.last, w.due, w.quiet, w.gone = now, 0, 0, false
 	} else {
 		w.due += due
 		w.quiet += passed
@@ -168,7 +169,8 @@ func (w *Watch) isSilent(now time.Time, p *Profile, l Limits) string {
 	if since.IsZero() {
 		since = w.began
 	}
-	if w.due/p.Dispersion >= need && w.quiet >= leastSilence {
+	if w.gone || w.due/p.Dispersion >= need && w.quiet >= leastSilence {
+		w.gone = true // until something comes
 		return fmt.Sprintf("nothing has come for %s; at this time %s are usual", inWords(now.Sub(since)), perTime(p.At(now).Usual))
 	}
 	return w.fallen(now, p)
