@@ -248,3 +248,4 @@ func (f AlertFilter) byCase(tenant string) (*listing, error) {
 	f.residue(l, true)
 	return l, err
 }
+
