@@ -51,6 +51,7 @@ var layout = []struct {
 	{"internal/auth", open, "people, roles, permissions, tokens"},
 	{"internal/audit", open, "the chain of acts"},
 
+	{"internal/event", rule, "decodes events of any usual wire format"},
 	{"internal/alert", rule, "alert record, normal form, keys, states"},
 	{"internal/intel", rule, "indicators and verdicts"},
 	{"internal/rates", rule, "what a source usually sends"},

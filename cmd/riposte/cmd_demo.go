@@ -102,7 +102,7 @@ func (s *demoServer) config() (app.Config, error) {
 			return cfg, err
 		}
 		s.tokens[name] = token
-		cfg.Sources[name] = app.SourceConfig{Type: "webhook", Mapping: mapping, TokenHash: auth.HashSecret(token)}
+		cfg.Sources[name] = app.SourceConfig{Type: "webhook", Mapping: app.MappingNames{mapping}, TokenHash: auth.HashSecret(token)}
 	}
 	protected := filepath.Join(s.dir, "protected.yaml")
 	cfg.Guard.Protected = []string{protected}

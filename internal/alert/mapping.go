@@ -9,18 +9,27 @@ import (
 	"riposte/internal/strictyaml"
 )
 
-// Mapping reads one product's events: data, not code. Expressions see the event
-// as event, and what stands under let by its name.
+// Mapping reads one product's events: data, not code. Expressions see the
+// payload as event, its header as syslog, how it was written as format, and what
+// stands under let by its name.
 type Mapping struct {
-	ID      string
-	Version int
-	Title   string
+	ID          string
+	Version     int
+	Title       string
+	Product     string
+	Basis       string // events or documentation
+	Specificity int
 
 	detect *expr.Program // nil: any event
+	needs  []string      // fields of event without which detect is false
 	lets   []named
 	is     *expr.Program // nil: every event is an alert
 	parts  parts
+	found  bool // it looks at found, which costs work
 }
+
+// usualSpecificity is that of a mapping which says nothing.
+const usualSpecificity = 50
 
 // named is a value that later expressions of the mapping see by its name.
 type named struct {
@@ -33,8 +42,11 @@ type mappingFile struct {
 	Mapping     string        `yaml:"mapping,required" pattern:"[a-z][a-z0-9-]{1,62}" doc:"a slug; the file is SLUG.source.yaml"`
 	Title       string        `yaml:"title,required" min:"1" doc:"the product and the kind of event"`
 	Description string        `yaml:"description" doc:"where the events come from and what was decided about them"`
+	Product     string        `yaml:"product" doc:"the vendor and the product, for lists"`
+	Basis       string        `yaml:"basis" enum:"events,documentation" doc:"events: tested on real events of the product. documentation: written from the vendor's documentation only"`
 	Version     int           `yaml:"version,required" min:"1" doc:"counts the changes of the mapping; alerts keep it"`
-	Detect      string        `yaml:"detect" doc:"an expression over event: is it an event of this product? Without it, any is"`
+	Specificity *int          `yaml:"specificity" min:"0" max:"100" doc:"of several mappings that detect an event, the one with the highest reads it; 50 if left out, 0 to 20 for those that read many products"`
+	Detect      string        `yaml:"detect" doc:"an expression over event, syslog and format: is it an event of this product? Without it, any is"`
 	Let         []letTemplate `yaml:"let" doc:"values worked out once, in order, for the expressions after them and all of alert"`
 	Alert       alertTemplate `yaml:"alert,required" doc:"the alert record, each value worked out from the event"`
 }
@@ -98,14 +110,22 @@ func ParseMapping(file string, src []byte) (*Mapping, error) {
 	if base := file[strings.LastIndexByte(file, '/')+1:]; f.Mapping != "" && strings.HasSuffix(base, ".source.yaml") && base != f.Mapping+".source.yaml" {
 		doc.Errorf("/mapping", "expected "+strings.TrimSuffix(base, ".source.yaml"), "mapping is %q in a file called %s", f.Mapping, base)
 	}
-	c := &mappingCompiler{doc: doc, scope: expr.NewScope().Lenient().With("event", expr.Any())}
-	m := &Mapping{ID: f.Mapping, Version: f.Version, Title: f.Title}
-	m.detect = c.condition("/detect", f.Detect)
+	scope := expr.NewScope().Lenient().With("event", expr.Any()).With("syslog", expr.Any()).With("format", expr.Text())
+	c := &mappingCompiler{doc: doc, scope: scope}
+	m := &Mapping{ID: f.Mapping, Version: f.Version, Title: f.Title, Product: cmp.Or(f.Product, f.Title), Basis: f.Basis, Specificity: usualSpecificity}
+	if f.Specificity != nil {
+		m.Specificity = *f.Specificity
+	}
+	if m.detect = c.condition("/detect", f.Detect); m.detect != nil {
+		m.needs = m.detect.Needs("event")
+	}
+	c.scope = scope.With("found", expr.Any())
 	for i, l := range f.Let {
 		m.lets = append(m.lets, c.let(fmt.Sprintf("/let/%d/", i), l))
 	}
 	m.is = c.condition("/alert/when", f.Alert.When)
 	m.parts = c.parts(&f.Alert)
+	m.found = c.found
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
@@ -116,6 +136,14 @@ func ParseMapping(file string, src []byte) (*Mapping, error) {
 type mappingCompiler struct {
 	doc   *strictyaml.Document
 	scope *expr.Scope
+	found bool // something looks at found
+}
+
+// sees notes what an expression looks at.
+func (c *mappingCompiler) sees(refs [][]string) {
+	for _, path := range refs {
+		c.found = c.found || path[0] == "found"
+	}
 }
 
 // let compiles a named value; what follows may use it.
@@ -135,7 +163,9 @@ func (c *mappingCompiler) condition(path, src string) *expr.Program {
 	p, err := expr.Compile(src, c.scope, expr.Bool())
 	if err != nil {
 		c.doc.Errorf(path, "expected a condition over event", "%s", plain(err))
+		return nil
 	}
+	c.sees(p.Refs())
 	return p
 }
 
@@ -155,6 +185,7 @@ func (c *mappingCompiler) value(path string, v any) *expr.Value {
 	if err != nil {
 		return nil
 	}
+	c.sees(out.Refs())
 	return out
 }
 

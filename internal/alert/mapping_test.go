@@ -187,8 +187,10 @@ func TestAnEventThatCannotBeReadIsKeptWithItsError(t *testing.T) {
 	t.Parallel()
 	m := shipped(t, "generic-json")
 	for name, c := range map[string]struct{ event, want string }{
-		"no JSON":   {`hello`, "event is not JSON"},
-		"no object": {`[1]`, "event is a list; expected a JSON object"},
+		"no JSON":      {`{"a" 1}`, "event is not JSON"},
+		"no object":    {`[1]`, "event is no generic-json (Any JSON object), it is text"},
+		"a sentence":   {`hello`, "event is no generic-json (Any JSON object), it is text"},
+		"many objects": {`[{"a": 1}, {"a": 2}]`, "event is a list of 2; expected one JSON object"},
 	} {
 		_, ok, err := m.Read("any", []byte(c.event), now)
 		if ok || !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), c.want) {

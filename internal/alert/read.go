@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"riposte/internal/event"
 	"riposte/internal/expr"
 	"riposte/internal/fault"
 )
@@ -23,20 +24,32 @@ const (
 	MaxObservables = 200
 	MaxTechniques  = 50
 	MaxNotes       = 20
-	MaxEventBytes  = 4 << 20
+	MaxEventBytes  = event.MaxBytes
 )
 
 // Detects tells whether an event is one of the mapping's product.
-func (m *Mapping) Detects(event any) bool {
+func (m *Mapping) Detects(e event.Event) bool { return m.detects(env(e, time.Time{})) }
+
+func (m *Mapping) detects(e *expr.Env) bool {
+	payload, _ := e.Roots["event"].(map[string]any)
+	for _, field := range m.needs {
+		if payload[field] == nil {
+			return false
+		}
+	}
 	if m.detect == nil {
 		return true
 	}
-	ok, err := m.detect.EvalBool(env(event, time.Time{}))
+	ok, err := m.detect.EvalBool(e)
 	return err == nil && ok
 }
 
-func env(event any, now time.Time) *expr.Env {
-	return &expr.Env{Roots: map[string]any{"event": event}, Now: now}
+func env(e event.Event, now time.Time) *expr.Env {
+	roots := map[string]any{"event": e.Value, "format": string(e.Format), "syslog": nil}
+	if e.Syslog != nil {
+		roots["syslog"] = e.Syslog
+	}
+	return &expr.Env{Roots: roots, Now: now}
 }
 
 // Read makes the alert record of one event. ok is false where the event is no
@@ -45,26 +58,38 @@ func env(event any, now time.Time) *expr.Env {
 // the rest. The error is fault.Invalid where the event is not what the mapping
 // reads at all; Keep then makes the record that is stored in its place.
 func (m *Mapping) Read(source string, raw []byte, now time.Time) (a Alert, ok bool, err error) {
-	event, err := decodeEvent(raw)
+	e, err := event.Read(raw, now)
 	if err != nil {
 		return a, false, err
 	}
-	return m.read(source, raw, env(event, now), false)
+	if !m.Detects(e) {
+		return a, false, fmt.Errorf("event is no %s (%s), it is %s; name another mapping, or auto: %w", m.ID, m.Title, kinds[e.Format], fault.Invalid)
+	}
+	return m.Make(source, e, raw, now)
+}
+
+// Make is Read for an event that is decoded already, and is one of the mapping's.
+func (m *Mapping) Make(source string, e event.Event, raw []byte, now time.Time) (a Alert, ok bool, err error) {
+	return m.read(source, e, raw, now, false)
 }
 
 // Show is Read for people who try a mapping: it makes the record of an event
-// that is no alert too.
+// that is no alert too, and of one that the mapping does not detect.
 func (m *Mapping) Show(source string, raw []byte, now time.Time) (a Alert, ok bool, err error) {
-	event, err := decodeEvent(raw)
+	e, err := event.Read(raw, now)
 	if err != nil {
 		return a, false, err
 	}
-	return m.read(source, raw, env(event, now), true)
+	return m.read(source, e, raw, now, true)
 }
 
-// read makes the record of an event that is decoded: what e has as roots.
-func (m *Mapping) read(source string, raw []byte, e *expr.Env, all bool) (Alert, bool, error) {
-	r := reader{m: m, event: e.Roots["event"], s: expr.NewSession(e)}
+// read makes the record of an event that is decoded.
+func (m *Mapping) read(source string, e event.Event, raw []byte, now time.Time, all bool) (Alert, bool, error) {
+	env := env(e, now)
+	if m.found {
+		env.Roots["found"] = event.Found(e, now)
+	}
+	r := reader{m: m, event: e.Value, s: expr.NewSession(env)}
 	for _, l := range m.lets {
 		r.s.Set(l.name, r.value(l.name, l.value))
 	}
@@ -80,13 +105,28 @@ func (m *Mapping) read(source string, raw []byte, e *expr.Env, all bool) (Alert,
 		return Alert{}, false, nil
 	}
 	r.a = Alert{
-		Source: source, Status: New, Received: e.Now, FirstSeen: e.Now, LastSeen: e.Now, Count: 1, Raw: text(raw),
+		Source: source, Status: New, Received: now, FirstSeen: now, LastSeen: now, Count: 1, Raw: stored(e, raw),
 		Mapping: m.ID, MappingNo: m.Version,
 	}
 	if err := r.fill(); err != nil {
 		return Alert{}, false, err
 	}
 	return r.a, is, nil
+}
+
+// kinds says how an event is written.
+var kinds = map[event.Format]string{
+	event.JSON: "JSON", event.CEF: "CEF", event.LEEF: "LEEF", event.KV: "pairs of keys and values",
+	event.XML: "XML", event.CSV: "columns", event.Text: "text",
+}
+
+// stored is an event as it is kept, a JSON value: what is none is a text.
+func stored(e event.Event, raw []byte) json.RawMessage {
+	if e.Text == "" {
+		return text(raw)
+	}
+	b, _ := json.Marshal(e.Text) // a text always marshals
+	return b
 }
 
 // text is an event as it is kept: what is no UTF-8 in it is marked, for
@@ -96,20 +136,6 @@ func text(raw []byte) json.RawMessage {
 		return raw
 	}
 	return bytes.ToValidUTF8(raw, []byte("\ufffd"))
-}
-
-func decodeEvent(raw []byte) (any, error) {
-	if len(raw) > MaxEventBytes {
-		return nil, fmt.Errorf("event of %d bytes; the most is %d: %w", len(raw), MaxEventBytes, fault.Invalid)
-	}
-	event, err := expr.DecodeEvent(raw)
-	if err != nil {
-		return nil, fmt.Errorf("event is not JSON: %s: %w", plain(err), fault.Invalid)
-	}
-	if _, ok := event.(map[string]any); !ok {
-		return nil, fmt.Errorf("event is %s; expected a JSON object: %w", expr.Describe(event), fault.Invalid)
-	}
-	return event, nil
 }
 
 // wrong is the error of an event that the mapping cannot read.

@@ -25,7 +25,7 @@ var earliest = time.Date(1970, 1, 2, 0, 0, 0, 0, time.UTC)
 type reader struct {
 	m     *Mapping
 	s     *expr.Session
-	event any
+	event map[string]any
 	a     Alert
 	notes []any
 	as    string // the event's time as it was written, where it is not believed
@@ -71,7 +71,7 @@ func (r *reader) fill() error {
 	a.Title = cut(line(r.text("title", p.title, MaxDescription)), MaxTitle)
 	switch {
 	case key != "":
-	case err == nil && a.Title == "" && (r.m.detect == nil || !r.m.Detects(r.event)):
+	case err == nil && a.Title == "" && r.m.detect == nil:
 		return r.m.wrong("identity", errors.New("it is empty, and so is the title: this is no event of the product"))
 	default:
 		key = keyOf(r.event)

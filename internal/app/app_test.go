@@ -32,7 +32,7 @@ func serve(t *testing.T, data, password string, changes ...func(*app.Config)) (*
 	t.Helper()
 	cfg := app.Defaults()
 	cfg.Listen, cfg.Data = "127.0.0.1:0", data
-	cfg.Sources = map[string]app.SourceConfig{"eve": {Type: "webhook", Mapping: "suricata-eve", TokenHash: auth.HashSecret("sender")}}
+	cfg.Sources = map[string]app.SourceConfig{"eve": {Type: "webhook", Mapping: app.MappingNames{"suricata-eve"}, TokenHash: auth.HashSecret("sender")}}
 	for _, change := range changes {
 		change(&cfg)
 	}

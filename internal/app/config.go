@@ -64,11 +64,11 @@ type RoleConfig struct {
 
 // SourceConfig is where alerts come from.
 type SourceConfig struct {
-	Type      string `yaml:"type,required" enum:"webhook,file,imap,kafka,pull,schedule" doc:"webhook: sent to /api/ingest/NAME. file: a log of one JSON object a line, followed through rotation. imap: a mailbox. kafka: topics of a Kafka cluster. pull: a product that is asked through a connection. schedule: an alert at given times."`
-	Mapping   string `yaml:"mapping" doc:"The source mapping that reads it, such as suricata-eve or generic-json. Default for imap: mail; for pull: the one that the connector names; for schedule: schedule."`
-	TokenFile string `yaml:"token_file" doc:"webhook: a file that holds the token which the sender sends as Authorization: Bearer."`
-	TokenHash string `yaml:"token_hash" pattern:"[0-9a-f]{64}" doc:"webhook: the SHA-256 of that token in hex, instead of a file."`
-	Path      string `yaml:"path" doc:"file: the file to follow."`
+	Type      string       `yaml:"type,required" enum:"webhook,file,imap,kafka,pull,schedule" doc:"webhook: sent to /api/ingest/NAME. file: a log of one JSON object a line, followed through rotation. imap: a mailbox. kafka: topics of a Kafka cluster. pull: a product that is asked through a connection. schedule: an alert at given times."`
+	Mapping   MappingNames `yaml:"mapping" doc:"The source mapping that reads it, such as suricata-eve, a list of them, or auto: the one that fits the event. Default for imap: mail; for pull: the one that the connector names; for schedule: schedule."`
+	TokenFile string       `yaml:"token_file" doc:"webhook: a file that holds the token which the sender sends as Authorization: Bearer."`
+	TokenHash string       `yaml:"token_hash" pattern:"[0-9a-f]{64}" doc:"webhook: the SHA-256 of that token in hex, instead of a file."`
+	Path      string       `yaml:"path" doc:"file: the file to follow."`
 
 	Host           string   `yaml:"host" doc:"imap: the mail server."`
 	Port           int      `yaml:"port" min:"1" doc:"imap: default 993, with security: starttls or plain 143."`

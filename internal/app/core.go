@@ -16,6 +16,7 @@ import (
 	"riposte/connector/execrt"
 	"riposte/connector/httprt"
 	"riposte/content"
+	"riposte/internal/alert"
 	"riposte/internal/auth"
 	"riposte/internal/blob"
 	"riposte/internal/engine"
@@ -44,6 +45,7 @@ type core struct {
 	intel       *intel.Matcher
 	engine      *engine.Engine
 	sources     map[string]ingest.Source
+	mappings    *alert.Mappings // all that there are
 	webhook     *ingest.Webhook
 	hooks       map[string]hook
 	health      healths

@@ -1,71 +1,41 @@
 package app
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
-	"riposte/content"
 	"riposte/internal/alert"
-	"riposte/internal/fault"
 	"riposte/internal/ingest"
 	"riposte/internal/store"
 	"riposte/playbook"
 )
 
-// openSources reads the mappings that the configured sources name.
+// openSources reads the mappings, and gives each source those that it names.
 func (c *core) openSources() error {
 	c.sources = map[string]ingest.Source{}
+	var err error
+	if c.mappings, err = Mappings(c.cfg.Content); err != nil {
+		return err
+	}
 	for name, s := range c.cfg.Sources {
-		id := cmp.Or(s.Mapping, defaultMappings[s.Type])
-		if id == "" {
+		names := s.Mapping
+		if len(names) == 0 {
+			names = MappingNames{defaultMappings[s.Type]}
+		}
+		if names[0] == "" {
 			continue // its road finds out
 		}
-		m, err := c.mapping(id)
-		if err != nil {
-			return fmt.Errorf("source %s: %w", name, err)
+		set := c.mappings
+		if !names.auto() {
+			if set, err = c.mappings.Only(names...); err != nil {
+				return fmt.Errorf("source %s: %w", name, err)
+			}
 		}
-		c.sources[name] = ingest.Source{Name: name, Mapping: m}
+		c.sources[name] = ingest.Source{Name: name, Mapping: set}
 	}
 	c.webhook = &ingest.Webhook{Sink: (*intake)(c)}
 	return nil
-}
-
-// mapping finds a source mapping: the installation's own, else one we ship.
-func (c *core) mapping(name string) (*alert.Mapping, error) {
-	file := name + ".source.yaml"
-	if c.cfg.Content != "" {
-		path := filepath.Join(c.cfg.Content, "sources", file)
-		src, err := os.ReadFile(path)
-		if err == nil {
-			return alert.ParseMapping(path, src)
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-	}
-	src, err := fs.ReadFile(content.Files(), "sources/"+file)
-	if err != nil {
-		return nil, fmt.Errorf("there is no mapping %s; there are %s: %w", name, strings.Join(shippedMappings(), ", "), fault.NotFound)
-	}
-	return alert.ParseMapping("sources/"+file, src)
-}
-
-func shippedMappings() (names []string) {
-	files, err := fs.Glob(content.Files(), "sources/*.source.yaml")
-	if err != nil {
-		return nil
-	}
-	for _, f := range files {
-		names = append(names, strings.TrimSuffix(strings.TrimPrefix(f, "sources/"), ".source.yaml"))
-	}
-	return names
 }
 
 // intake stores alerts and starts what they start.

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -19,7 +18,7 @@ func (c *core) openPull(name string, s SourceConfig, cursor []byte) (road, error
 	if err != nil {
 		return nil, err
 	}
-	src, err := c.pulledBy(name, s, plan)
+	src, err := c.pulledBy(name, plan)
 	if err != nil {
 		return nil, err
 	}
@@ -38,15 +37,14 @@ func (c *core) openPull(name string, s SourceConfig, cursor []byte) (road, error
 
 // pulledBy is the source with the mapping that reads it: the configuration's,
 // else the one that the connector names.
-func (c *core) pulledBy(name string, s SourceConfig, plan *connector.Pull) (ingest.Source, error) {
+func (c *core) pulledBy(name string, plan *connector.Pull) (ingest.Source, error) {
 	if src, ok := c.sources[name]; ok {
 		return src, nil
 	}
-	id := cmp.Or(s.Mapping, plan.Mapping)
-	if id == "" {
+	if plan.Mapping == "" {
 		return ingest.Source{}, fmt.Errorf("source %s: its connector names no mapping; give one as mapping: %w", name, fault.Invalid)
 	}
-	m, err := c.mapping(id)
+	m, err := c.mappings.Only(plan.Mapping)
 	if err != nil {
 		return ingest.Source{}, fmt.Errorf("source %s: %w", name, err)
 	}

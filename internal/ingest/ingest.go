@@ -47,7 +47,14 @@ type Taken struct {
 // Source is where alerts come from.
 type Source struct {
 	Name    string
-	Mapping *alert.Mapping
+	Mapping Reader
+}
+
+// Reader makes alert records of events: a mapping, or a set of them of which the
+// one that fits reads.
+type Reader interface {
+	// Read makes the record of one event; see alert.Mapping.Read.
+	Read(source string, raw []byte, now time.Time) (alert.Alert, bool, error)
 }
 
 // Counts says what a batch of events was; each event is one of them.

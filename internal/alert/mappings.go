@@ -1,0 +1,116 @@
+package alert
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"riposte/internal/event"
+	"riposte/internal/fault"
+)
+
+// Mappings is a set of mappings: each event is read by the one that fits it
+// best. It is never changed.
+type Mappings struct {
+	all   []*Mapping // in the order in which they are asked
+	use   []*Mapping // those that may read, in the same order
+	named bool       // use was chosen by somebody
+}
+
+// NewMappings makes a set in which every mapping may read. They are asked in
+// this order: the more specific first; of equals, one that detects before one
+// that takes anything; of these, by ID.
+func NewMappings(all []*Mapping) *Mappings {
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b *Mapping) int {
+		return cmp.Or(cmp.Compare(b.rank(), a.rank()), strings.Compare(a.ID, b.ID))
+	})
+	return &Mappings{all: all, use: all}
+}
+
+// rank is how early a mapping is asked.
+func (m *Mapping) rank() int {
+	if m.detect == nil {
+		return -1
+	}
+	if strings.HasPrefix(m.ID, "generic-") {
+		return 0
+	}
+	return m.Specificity
+}
+
+// Only is the set in which only some mappings may read; an event of another is
+// an error that names which. The error is fault.NotFound.
+func (s *Mappings) Only(ids ...string) (*Mappings, error) {
+	only := &Mappings{all: s.all, named: true}
+	for _, id := range ids {
+		if !slices.ContainsFunc(s.all, func(m *Mapping) bool { return m.ID == id }) {
+			return nil, fmt.Errorf("there is no mapping %s; there are %s, and auto, which chooses: %w", id, strings.Join(s.IDs(), ", "), fault.NotFound)
+		}
+	}
+	for _, m := range s.all {
+		if slices.Contains(ids, m.ID) {
+			only.use = append(only.use, m)
+		}
+	}
+	return only, nil
+}
+
+// IDs names the mappings of the set, sorted.
+func (s *Mappings) IDs() []string {
+	ids := make([]string, len(s.all))
+	for i, m := range s.all {
+		ids[i] = m.ID
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// All are the mappings of the set, in the order in which they are asked.
+func (s *Mappings) All() []*Mapping { return slices.Clone(s.all) }
+
+// Detect finds the mapping that reads an event, nil where none fits.
+func (s *Mappings) Detect(e event.Event) *Mapping { return detect(s.use, e) }
+
+func detect(list []*Mapping, e event.Event) *Mapping {
+	env := env(e, time.Time{})
+	for _, m := range list {
+		if m.detects(env) {
+			return m
+		}
+	}
+	return nil
+}
+
+// Read makes the alert record of one event with the mapping that fits; see
+// Mapping.Read. An event that fits no mapping is an error that tells which
+// would read it.
+func (s *Mappings) Read(source string, raw []byte, now time.Time) (Alert, bool, error) {
+	e, err := event.Read(raw, now)
+	if err != nil {
+		return Alert{}, false, err
+	}
+	m := s.Detect(e)
+	if m == nil {
+		return Alert{}, false, s.unfit(e)
+	}
+	return m.Make(source, e, raw, now)
+}
+
+// unfit is the error of an event that no mapping reads.
+func (s *Mappings) unfit(e event.Event) error {
+	if !s.named {
+		return fmt.Errorf("no mapping reads this event (%s); write one for its product, or add generic-json or generic-text: %w", e.Format, fault.Invalid)
+	}
+	names := make([]string, len(s.use))
+	for i, m := range s.use {
+		names[i] = m.ID
+	}
+	what := "event is no " + strings.Join(names, " and no ")
+	if like := detect(s.all, e); like != nil {
+		return fmt.Errorf("%s: it looks like %s (%s); make the source's mapping %s, or auto: %w", what, like.ID, like.Title, like.ID, fault.Invalid)
+	}
+	return fmt.Errorf("%s, and no mapping fits it (%s): %w", what, e.Format, fault.Invalid)
+}
