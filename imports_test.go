@@ -45,6 +45,7 @@ var layout = []struct {
 	{"internal/id", word, "how IDs are written"},
 	{"internal/strictyaml", word, "YAML as we want it, with places"},
 	{"internal/observable", word, "values seen"},
+	{"internal/mail", word, "mails as they really are"},
 	{"internal/expr", word, "expressions"},
 	{"connector", word, "the contract with products"},
 
