@@ -148,6 +148,16 @@ func (b *alarmBook) list(tenant string) []store.Alarm {
 	return list
 }
 
+// message is what an open alarm says, "" where there is none.
+func (b *alarmBook) message(kind alarmKind, subject string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h := b.open[alarmKey{string(kind), subject}]; h != nil {
+		return h.Message
+	}
+	return ""
+}
+
 // kinds counts the open alarms by kind.
 func (b *alarmBook) kinds() map[string]int {
 	b.mu.Lock()

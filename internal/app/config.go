@@ -26,6 +26,7 @@ type Config struct {
 	Content    string                  `yaml:"content" doc:"A folder with playbooks/, sources/ and scripts/, beside what is built in."`
 	Retention  RetentionConfig         `yaml:"retention" doc:"How long records are kept."`
 	Engine     EngineConfig            `yaml:"engine" doc:"How much runs may do at once."`
+	Intake     IntakeConfig            `yaml:"intake" doc:"How much may wait between sources and the database."`
 }
 
 // TLS names the files of a certificate and its key.
@@ -94,7 +95,32 @@ type SourceConfig struct {
 	Cron string         `yaml:"cron" doc:"schedule: when, in five fields: minute, hour, day of month, month, day of week."`
 	Zone string         `yaml:"zone" doc:"schedule: the time zone that cron is meant in, such as Europe/Berlin; default UTC."`
 	Body map[string]any `yaml:"body" doc:"schedule: the event, besides schedule.name and schedule.due: title, severity and whatever the mapping reads."`
+
+	Expect    ExpectConfig `yaml:"expect" doc:"What must come. Less is an alarm, also before it is known what is usual."`
+	Flood     FloodConfig  `yaml:"flood" doc:"What is too much."`
+	Unwatched bool         `yaml:"unwatched" doc:"No alarm when it falls silent or floods."`
 }
+
+// ExpectConfig says what must come by a source.
+type ExpectConfig struct {
+	AtLeast int           `yaml:"at_least" min:"1" doc:"So many events; default 1."`
+	Within  time.Duration `yaml:"within" doc:"In any such time, at most 7d."`
+}
+
+// FloodConfig says what is too much of a source.
+type FloodConfig struct {
+	Times    int           `yaml:"times" min:"2" doc:"More than so many times the usual; default 10."`
+	MoreThan int           `yaml:"more_than" min:"1" doc:"More events than this, whatever is usual."`
+	Within   time.Duration `yaml:"within" doc:"In this time, at most 7d; default for more_than 1m."`
+}
+
+// IntakeConfig bounds what waits between sources and the database.
+type IntakeConfig struct {
+	QueueMiB int           `yaml:"queue_mib" min:"1" doc:"MiB of events that may wait to be stored. Beyond it senders are told to come again later, and sources are read no further."`
+	Waiting  time.Duration `yaml:"waiting" doc:"An alert that waits longer for what comes next raises the alarm intake_waiting."`
+}
+
+func (i IntakeConfig) queueBytes() int64 { return int64(i.QueueMiB) << 20 }
 
 // HookConfig is the secret of a webhook that starts playbooks.
 type HookConfig struct {
@@ -133,5 +159,6 @@ func Defaults() Config {
 		Log:       Log{Level: "info", Format: "text"},
 		Retention: RetentionConfig{Runs: 90 * day, Alerts: 90 * day},
 		Engine:    EngineConfig{Workers: 32},
+		Intake:    IntakeConfig{QueueMiB: 64, Waiting: time.Minute},
 	}
 }

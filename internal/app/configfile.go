@@ -93,6 +93,9 @@ func (c *Config) problems() troubles {
 			t.add("expected a duration such as 90d", "nothing would be kept", "retention", r.name)
 		}
 	}
+	if c.Intake.QueueMiB < 1 || c.Intake.Waiting <= 0 {
+		t.add("expected queue_mib of 1 or more and waiting such as 1m", "nothing could wait to be stored", "intake")
+	}
 	return t
 }
 
@@ -173,6 +176,7 @@ func (c *Config) sourceProblems(t *troubles) {
 			t.add("2 to 63 small letters, digits and hyphens, a letter first", fmt.Sprintf("%q cannot be a source's name", n), "sources", n)
 		}
 		s.keyProblems(t, n)
+		s.watchProblems(t, n)
 		switch s.Type {
 		case "webhook":
 			if (s.TokenFile == "") == (s.TokenHash == "") {

@@ -50,6 +50,9 @@ type core struct {
 	hooks       map[string]hook
 	health      healths
 	alarms      *alarmBook
+	figures     *figures
+	watching    map[string]*watched // the sources, by name; fixed once it is open
+	gate        *ingest.Gate        // between the roads and the database
 	running     sync.WaitGroup
 	sessions    auth.SessionRules
 	tokens      tokenCache
@@ -62,7 +65,11 @@ type core struct {
 //
 // first is the administrator that a first start makes, empty otherwise.
 func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, first firstPerson, err error) {
-	c = &core{cfg: cfg, log: log, now: time.Now, hashing: make(chan struct{}, hashesAtOnce), alarms: newAlarmBook()}
+	c = &core{cfg: cfg, log: log, now: time.Now, hashing: make(chan struct{}, hashesAtOnce), alarms: newAlarmBook(), figures: newFigures(), watching: map[string]*watched{}}
+	c.gate = &ingest.Gate{Most: cfg.Intake.queueBytes(), Now: c.now}
+	for name, s := range cfg.Sources {
+		c.watching[name] = newWatched(name, s)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())
@@ -170,6 +177,7 @@ func (c *core) run(ctx context.Context) error {
 	c.running.Go(func() { c.keepTidy(work) })
 	c.running.Go(func() { c.keepHealth(work) })
 	c.running.Go(func() { c.keepAlarms(work) })
+	c.running.Go(func() { c.keepWatch(work) })
 	c.running.Go(func() { c.keepSearch(work) })
 	err := c.engine.Run(ctx)
 	cancel()

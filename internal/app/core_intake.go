@@ -46,6 +46,15 @@ type intake core
 func (k *intake) Take(ctx context.Context, b ingest.Batch) ([]ingest.Taken, error) {
 	c := (*core)(k)
 	at := c.now().UTC()
+	if len(b.Alerts) == 0 && b.Cursor == nil && b.Forget.IsZero() { // only events that are no alerts
+		c.tally(b, nil, at)
+		return nil, nil
+	}
+	pass, err := c.gate.Wait(ctx, b.Source, weight(b), len(b.Alerts))
+	if err != nil {
+		return nil, err
+	}
+	defer pass.Leave()
 	ready, objects, err := c.ready(b, at)
 	if err != nil {
 		return nil, err
@@ -90,8 +99,19 @@ func (k *intake) Take(ctx context.Context, b ingest.Batch) ([]ingest.Taken, erro
 	if err != nil {
 		return nil, err
 	}
+	c.tally(b, taken, at)
 	beginAll(begin)
 	return taken, nil
+}
+
+// weight is how many bytes of memory a batch stands for, roughly: what was made
+// of an event is about as large again.
+func weight(b ingest.Batch) (n int64) {
+	const each = 1 << 10
+	for i := range b.Alerts {
+		n += 2*int64(len(b.Alerts[i].Raw)) + each
+	}
+	return n
 }
 
 // fresh gives what of a batch had not been reported before, and the place of each

@@ -35,7 +35,7 @@ func (c *core) openRoad(ctx context.Context, name string, s SourceConfig) (road,
 	case "pull":
 		return c.openPull(name, s, cursor)
 	case "file":
-		return &ingest.Tail{Path: s.Path, Source: c.sources[name], Sink: (*intake)(c), Cursor: cursor, Log: c.log}, nil
+		return &ingest.Tail{Path: s.Path, Source: c.sources[name], Sink: (*intake)(c), Cursor: cursor, Told: c.roadTold(name), Log: c.log}, nil
 	}
 	return nil, nil
 }
@@ -75,7 +75,9 @@ func (c *core) keepRoad(ctx context.Context, name string, s SourceConfig) {
 		opened := c.now()
 		r, err := c.openRoad(ctx, name, s)
 		if err == nil && r != nil {
+			holds := time.AfterFunc(upAfter, func() { c.roadUp(name) })
 			err = r.Run(ctx)
+			holds.Stop()
 		}
 		if err == nil || ctx.Err() != nil {
 			return
@@ -83,6 +85,7 @@ func (c *core) keepRoad(ctx context.Context, name string, s SourceConfig) {
 		if c.now().Sub(opened) >= longestRoadPause {
 			pause = roadPause
 		}
+		c.roadDown(name, err)
 		c.log.Error("source stopped; it is tried again", "source", name, "error", err, "after", pause)
 		select {
 		case <-ctx.Done():

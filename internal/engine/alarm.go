@@ -119,6 +119,10 @@ func (e *Engine) Alarms() []Alarm {
 	return list
 }
 
+// OldestFirstCall is since when the run waits that has waited longest for its
+// first call; zero: none does.
+func (e *Engine) OldestFirstCall() time.Time { return e.sched.oldestFirst() }
+
 // planMissing notes that a run cannot go on without its plan.
 func (e *Engine) planMissing(id run.ID, err error) {
 	e.alarms.raise(Alarm{Kind: AlarmPlan, Run: id, Message: err.Error()})

@@ -109,7 +109,7 @@ func (r *live) check(c *run.Check) {
 
 // call arranges an attempt.
 func (r *live) call(d *run.Do) {
-	t := &task{do: d, start: r.start, live: r, run: r.id, own: &r.own, book: r.book, severity: r.severity()}
+	t := &task{do: d, start: r.start, live: r, run: r.id, own: &r.own, book: r.book, severity: r.severity(), opens: len(r.sent) == 0 && !r.thawed}
 	if r.checked == d.Act+1 {
 		t.cleared = r.e().clock.Now()
 	}

@@ -95,7 +95,16 @@ type taskList struct {
 	head  int
 }
 
-func (l *taskList) len() int     { return len(l.items) - l.head }
+func (l *taskList) len() int { return len(l.items) - l.head }
+
+// first is the one that has waited longest; nil: none does.
+func (l *taskList) first() *task {
+	if l.len() == 0 {
+		return nil
+	}
+	return l.items[l.head]
+}
+
 func (l *taskList) push(t *task) { l.items = append(l.items, t) }
 
 func (l *taskList) pop() *task {

@@ -22,6 +22,7 @@ type task struct {
 	key      string // of serialize, "" if none
 	rate     string // the key of its step's rate, "" if none
 	rated    bool   // the rate has let it pass
+	opens    bool   // no call of its run has left before
 	queued   time.Time
 	later    time.Time // when to come back, where it was put off
 
@@ -471,6 +472,23 @@ func (s *scheduler) where(t *task) string {
 	case nowhere, granted, released:
 	}
 	return ""
+}
+
+// oldestFirst is since when the call waits for its turn that has waited longest
+// of those which are the first of their run; zero: none does.
+func (s *scheduler) oldestFirst() (since time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, tenant := range s.queue.tenants {
+		for _, book := range tenant.playbooks {
+			for _, leaf := range book.all {
+				if t := leaf.tasks.first(); t != nil && t.opens && (since.IsZero() || t.queued.Before(since)) {
+					since = t.queued
+				}
+			}
+		}
+	}
+	return since
 }
 
 func (s *scheduler) load() (used, waiting int) {

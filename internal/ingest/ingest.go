@@ -27,7 +27,7 @@ type Batch struct {
 	// Skipped is how many events came with these that are no alerts: for the figures
 	// of the source, which need to know that it is alive.
 	Skipped int
-	Cursor []byte // where a source that is read goes on, stored with the alerts; nil: unchanged
+	Cursor  []byte // where a source that is read goes on, stored with the alerts; nil: unchanged
 	// Keys tell, in the order of Alerts, one report from another: one whose key the
 	// source had before is left out and not even counted. nil, or "" for one: none.
 	Keys []string

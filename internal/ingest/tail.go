@@ -30,7 +30,10 @@ type Tail struct {
 	Cursor []byte           // where it stopped last time, nil: begin at the file's start
 	Every  time.Duration    // between looks at a file that does not grow; 0 means 250 ms
 	Now    func() time.Time // nil means time.Now
-	Log    *slog.Logger     // nil means slog.Default
+	// Told is told at each look how it went: nil, or why nothing can be read for now;
+	// nil: nobody is.
+	Told func(error)
+	Log  *slog.Logger // nil means slog.Default
 
 	file   *os.File
 	reader *bufio.Reader
@@ -87,6 +90,9 @@ func (t *Tail) Run(ctx context.Context) error {
 	said := ""
 	for {
 		more, err := t.look(ctx)
+		if t.Told != nil && ctx.Err() == nil {
+			t.Told(err)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil

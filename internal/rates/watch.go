@@ -48,9 +48,11 @@ type Watch struct {
 	began   time.Time // of the first step
 	last    time.Time // of the last event, zero: none is known
 	stepped time.Time
-	heard   time.Time // since when it has been listened to without a break
-	due     float64   // events that should have come since the last one
-	minutes []minute  // the last ones, the oldest first
+	heard   time.Time     // since when it has been listened to without a break
+	due     float64       // events that should have come since the last one
+	quiet   time.Duration // for which it was listened to since, and nothing came
+	minutes []minute      // the last ones, the oldest first
+	gone    bool          // it is silent, and nothing has come since
 	silent  string
 	flood   string
 	floodAt time.Time // when the flood was last seen
@@ -84,7 +86,7 @@ func (w *Watch) Remember(minutes []Count, last time.Time) {
 // Resume sets what was due since the last event before a restart, and whether an
 // alarm is open: it then stays until things are well.
 func (w *Watch) Resume(due float64, silent, flood string) {
-	w.due, w.silent, w.flood = due, silent, flood
+	w.due, w.silent, w.flood, w.gone = due, silent, flood, silent != ""
 }
 
 // Last is when the last event came; zero: none is known.
@@ -104,16 +106,17 @@ func (w *Watch) Step(now time.Time, events int, listening bool, p *Profile, l Li
 	usual := p.At(now)
 	due := usual.Low * passed.Minutes()
 	if !listening {
-		due, w.heard = 0, now
+		due, passed, w.heard = 0, 0, now
 	}
 	w.note(now, events, due, l)
 	if events > 0 {
 		if w.silent != "" {
 			w.heard = now // what has gathered may come now
 		}
-		w.last, w.due = now, 0
+		w.last, w.due, w.quiet, w.gone = now, 0, 0, false
 	} else {
 		w.due += due
+		w.quiet += passed
 	}
 	if listening || events > 0 {
 		w.silent = w.isSilent(now, p, l)
@@ -166,7 +169,8 @@ func (w *Watch) isSilent(now time.Time, p *Profile, l Limits) string {
 	if since.IsZero() {
 		since = w.began
 	}
-	if w.due/p.Dispersion >= need && now.Sub(since) >= leastSilence {
+	if w.gone || w.due/p.Dispersion >= need && w.quiet >= leastSilence {
+		w.gone = true // until something comes
 		return fmt.Sprintf("nothing has come for %s; at this time %s are usual", inWords(now.Sub(since)), perTime(p.At(now).Usual))
 	}
 	return w.fallen(now, p)

@@ -248,4 +248,3 @@ func (f AlertFilter) byCase(tenant string) (*listing, error) {
 	f.residue(l, true)
 	return l, err
 }
-

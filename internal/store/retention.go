@@ -68,7 +68,8 @@ func (d *DB) Sweep(ctx context.Context, now time.Time, k Keep) (s Swept, err err
 	for _, over := range []struct {
 		query  string
 		before time.Time
-	}{{sweepSessions, now}, {sweepLists, now}, {sweepReservations, now.Add(-reservationsFor)}, {sweepReplays, now.Add(-ReplaysFor)}, {sweepAlarms, now.Add(-AlarmsFor)}} {
+	}{{sweepSessions, now}, {sweepLists, now}, {sweepReservations, now.Add(-reservationsFor)}, {sweepReplays, now.Add(-ReplaysFor)}, {sweepAlarms, now.Add(-AlarmsFor)},
+		{sweepMinutes, now.Add(-MinutesFor)}, {sweepHours, now.Add(-HoursFor)}, {sweepChecks, now.Add(-HoursFor)}} {
 		n, err := d.slices(ctx, sweepRows(over.query, over.before))
 		if s.Others += n; err != nil {
 			return s, err

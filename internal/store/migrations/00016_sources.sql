@@ -19,8 +19,8 @@ CREATE UNIQUE INDEX alarms_open ON alarms (tenant, kind, subject) WHERE ended = 
 CREATE INDEX alarms_tenant ON alarms (tenant, since, id);
 CREATE INDEX alarms_ended ON alarms (ended, id) WHERE ended > 0;
 
--- How much came by a source, a row for each minute and one for each hour in
--- which anything did.
+-- How much came by a source, a row for each minute in which anything did, and
+-- one for each hour in which anything could have.
 CREATE TABLE source_counts (
 	tenant     TEXT    NOT NULL DEFAULT 'default',
 	source     TEXT    NOT NULL,
@@ -34,6 +34,7 @@ CREATE TABLE source_counts (
 	refused    INTEGER NOT NULL,            -- turned away or lost: not among those received
 	bytes      INTEGER NOT NULL,
 	peak       INTEGER NOT NULL,            -- the most received in one minute of it
+	listened   INTEGER NOT NULL DEFAULT 0,  -- minutes of it in which something could have come
 	PRIMARY KEY (tenant, source, span, at)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX source_counts_at ON source_counts (span, at);
