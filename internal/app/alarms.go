@@ -28,6 +28,7 @@ const (
 	alarmSourceMissing  alarmKind = "source_missing"  // it sent more than came
 	alarmIntakeWaiting  alarmKind = "intake_waiting"  // alerts wait too long for what comes next
 	alarmStorm          alarmKind = "storm"           // alerts of one kind without end are folded into one case
+	alarmTriageRules    alarmKind = "triage_rules"    // they are broken, or fail for alerts
 	alarmClosingStopped alarmKind = "closing_stopped" // people disagree with what was closed by itself
 )
 

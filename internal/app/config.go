@@ -21,6 +21,7 @@ type Config struct {
 	OnCall     map[string]auth.Duty    `yaml:"on_call" doc:"Who answers for on-call:… in playbooks: a list of people, or a mapping with turns and hours."`
 	Sources    map[string]SourceConfig `yaml:"sources" doc:"Where alerts come from, by name."`
 	Hooks      map[string]HookConfig   `yaml:"hooks" doc:"Webhooks that start playbooks, by the path that their trigger names: POST /api/hooks/PATH."`
+	Triage     TriageConfig            `yaml:"triage" doc:"What becomes of alerts before playbooks look at them."`
 	Guard      GuardConfig             `yaml:"guard" doc:"What stands before every change."`
 	Connectors string                  `yaml:"connectors" doc:"A folder of connectors, beside and in place of the built-in ones. It is read again on change."`
 	Content    string                  `yaml:"content" doc:"A folder with playbooks/, sources/ and scripts/, beside what is built in."`
@@ -129,6 +130,11 @@ type HookConfig struct {
 	KeyFile   string `yaml:"key_file" doc:"auth: hmac. The key of X-Riposte-Signature: sha256=HEX, an HMAC-SHA-256 over X-Riposte-Timestamp (seconds), a dot and the body."`
 	// Certificate needs tls.client_ca.
 	Certificate []string `yaml:"certificate" doc:"auth: mtls. The names, one of which the sender's certificate must bear as its common name or as a DNS name."`
+}
+
+// TriageConfig names the files of triage. Each is optional.
+type TriageConfig struct {
+	Rules string `yaml:"rules" doc:"A file of triage rules, in place of those that are shipped. It is read again when it changes."`
 }
 
 // GuardConfig names the files of the guard. Each is optional.

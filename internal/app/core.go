@@ -42,6 +42,7 @@ type core struct {
 	guard       *guard.Guard
 	people      *auth.Directory
 	plans       *plans
+	triage      *desk
 	intel       *intel.Matcher
 	engine      *engine.Engine
 	sources     map[string]ingest.Source
@@ -129,6 +130,9 @@ func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, first
 	if err := c.engine.Open(ctx); err != nil {
 		return c, first, err
 	}
+	if err := c.openTriage(ctx); err != nil {
+		return c, first, err
+	}
 	if err := errors.Join(c.openSources(), c.openHooks()); err != nil {
 		return c, first, err
 	}
@@ -176,6 +180,7 @@ func (c *core) run(ctx context.Context) error {
 	c.running.Go(func() { c.keepSchedules(work) })
 	c.running.Go(func() { c.keepTidy(work) })
 	c.running.Go(func() { c.keepHealth(work) })
+	c.running.Go(func() { c.keepTriage(work) })
 	c.running.Go(func() { c.keepAlarms(work) })
 	c.running.Go(func() { c.keepWatch(work) })
 	c.running.Go(func() { c.keepSearch(work) })

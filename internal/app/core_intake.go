@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"riposte/internal/alert"
 	"riposte/internal/ingest"
 	"riposte/internal/store"
-	"riposte/playbook"
 )
 
 // openSources reads the mappings, and gives each source those that it names.
@@ -38,16 +36,15 @@ func (c *core) openSources() error {
 	return nil
 }
 
-// intake stores alerts and starts what they start.
+// intake stores alerts, decides what becomes of them and starts what they start.
 type intake core
 
-// Take stores a batch in one transaction, the first records of the runs that it
-// starts included.
+// Take stores a batch in one transaction, with what triage made of it and the
+// first records of the runs that it starts.
 func (k *intake) Take(ctx context.Context, b ingest.Batch) ([]ingest.Taken, error) {
 	c := (*core)(k)
-	at := c.now().UTC()
 	if len(b.Alerts) == 0 && b.Cursor == nil && b.Forget.IsZero() { // only events that are no alerts
-		c.tally(b, nil, at)
+		c.tally(b, nil, c.now().UTC())
 		return nil, nil
 	}
 	pass, err := c.gate.Wait(ctx, b.Source, weight(b), len(b.Alerts))
@@ -55,53 +52,17 @@ func (k *intake) Take(ctx context.Context, b ingest.Batch) ([]ingest.Taken, erro
 		return nil, err
 	}
 	defer pass.Leave()
-	ready, objects, err := c.ready(b, at)
-	if err != nil {
+	t := &taking{c: c, b: b, at: utc(c.now())}
+	if err := t.ready(); err != nil {
 		return nil, err
 	}
-	taken := make([]ingest.Taken, len(ready))
-	var begin []func()
-	err = c.db.Write(ctx, func(tx *store.Tx) (err error) {
-		begin = nil // the job may be done twice
-		rows, place, err := fresh(tx, &b, ready, taken, at)
-		if err != nil {
-			return err
-		}
-		if err := store.InsertAlerts(tx, rows); err != nil {
-			return err
-		}
-		for k := range rows {
-			n, i := &rows[k], k
-			if place != nil {
-				i = place[k]
-			}
-			taken[i] = ingest.Taken{ID: n.ID, Duplicate: !n.Fresh}
-			if i < len(b.Blobs) && n.Fresh {
-				if err := store.KeepBlobs(tx, n.ID, b.Blobs[i]); err != nil {
-					return err
-				}
-			}
-			switch {
-			case !n.Fresh:
-				err = tellCasesOfRepeated(tx, n.Alert, at)
-			case objects[i] != nil:
-				begin, err = c.alertCame(tx, n.Alert, objects[i], begin)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		if b.Cursor != nil {
-			return store.SaveCursor(tx, "", b.Source, b.Cursor, at)
-		}
-		return nil
-	})
-	if err != nil {
+	if err := c.db.Write(ctx, t.do); err != nil {
+		t.back()
 		return nil, err
 	}
-	c.tally(b, taken, at)
-	beginAll(begin)
-	return taken, nil
+	c.tally(b, t.taken, t.at)
+	t.done()
+	return t.taken, nil
 }
 
 // weight is how many bytes of memory a batch stands for, roughly: what was made
@@ -138,27 +99,4 @@ func fresh(tx *store.Tx, b *ingest.Batch, ready []store.NewAlert, taken []ingest
 		rows, place = append(rows, ready[i]), append(place, i)
 	}
 	return rows, place, nil
-}
-
-// ready prepares a batch before the writer has it: the rows to store, and the
-// objects that triggers look at, nil where none would. An alert that can never
-// be stored is kept as an event that could not be read: it must not hold up the
-// others of its batch, nor its source for ever.
-func (c *core) ready(b ingest.Batch, at time.Time) (ready []store.NewAlert, objects []map[string]any, err error) {
-	ready, objects = make([]store.NewAlert, len(b.Alerts)), make([]map[string]any, len(b.Alerts))
-	for i := range b.Alerts {
-		a := b.Alerts[i]
-		n, err := store.ReadyAlert(&a)
-		if err != nil {
-			a = alert.Keep(b.Source, a.Raw, err, at)
-			n, err = store.ReadyAlert(&a)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		if ready[i] = n; a.Error == "" && c.plans.listens(a.Tenant, playbook.OnAlert) {
-			objects[i] = a.Object()
-		}
-	}
-	return ready, objects, nil
 }

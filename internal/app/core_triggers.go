@@ -90,6 +90,12 @@ func (c *core) meets(t *playbook.Trigger, h happening, o run.Object, at time.Tim
 // the log; they do not refuse what happened.
 func (c *core) startOne(tx *store.Tx, p *playbook.Plan, t *playbook.Trigger, o run.Object, raw json.RawMessage, h happening, at time.Time) (func(), error) {
 	given, err := run.FromTrigger(p, t, o, at)
+	return c.startWith(tx, p, given, err, raw, h, "trigger:"+string(h.kind))
+}
+
+// startWith starts a playbook with inputs, unless working them out has failed.
+func (c *core) startWith(tx *store.Tx, p *playbook.Plan, given map[string]any, failed error, raw json.RawMessage, h happening, by string) (func(), error) {
+	err := failed
 	if err == nil {
 		given, err = p.FillInputs(given)
 	}
@@ -103,7 +109,7 @@ func (c *core) startOne(tx *store.Tx, p *playbook.Plan, t *playbook.Trigger, o r
 	}
 	s := run.Start{
 		Tenant: tenantOf(h.tenant), Playbook: p.ID, Version: p.Version, Plan: p.Hash, Inputs: inputs, CaseID: h.caseID,
-		Severity: h.severity, By: "trigger:" + string(h.kind),
+		Severity: h.severity, By: by,
 	}
 	switch h.kind {
 	case playbook.OnAlert:
@@ -117,16 +123,6 @@ func (c *core) startOne(tx *store.Tx, p *playbook.Plan, t *playbook.Trigger, o r
 	}
 	_, begin, err := c.engine.StartIn(tx, s, h.key+":"+p.ID)
 	return begin, err
-}
-
-// alertCame adds to begin what a new alert starts. The object is that of the
-// alert, made before it had its ID.
-func (c *core) alertCame(tx *store.Tx, a *alert.Alert, object map[string]any, begin []func()) ([]func(), error) {
-	object["id"] = a.ID.String()
-	began, err := c.fire(tx, happening{
-		tenant: a.Tenant, kind: playbook.OnAlert, event: "new", now: object, key: fmt.Sprintf("alert:%d:new", a.ID), alert: a, severity: a.Severity,
-	})
-	return append(begin, began...), err
 }
 
 // caseEvents are what entries of a timeline mean to triggers.

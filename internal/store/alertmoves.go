@@ -33,14 +33,38 @@ func DecideAlert(tx *Tx, n *NewAlert, anew bool) error {
 }
 
 // AddFolded counts alerts that were folded into an open one, the last of which
-// was seen at a time.
-func AddFolded(tx *Tx, id alert.ID, n int, last time.Time) error {
-	_, err := tx.Exec(`UPDATE alerts SET folded = folded + ?, last_seen = CASE WHEN last_seen < ? THEN ? ELSE last_seen END WHERE id = ?`,
-		n, last, last, int64(id))
-	if err != nil {
-		return fmt.Errorf("count what is folded into alert %s: %w", id, err)
+// was seen at a time, and gives how many there are then.
+func AddFolded(tx *Tx, id alert.ID, n int, last time.Time) (folded int, err error) {
+	err = tx.QueryRow(`UPDATE alerts SET folded = folded + ?, last_seen = CASE WHEN last_seen < ? THEN ? ELSE last_seen END
+		WHERE id = ? RETURNING folded`, n, last, last, int64(id)).Scan(&folded)
+	if err != nil && !errors.Is(err, ErrNoRow) { // retention may have removed it
+		return 0, fmt.Errorf("count what is folded into alert %s: %w", id, err)
 	}
-	return nil
+	return folded, nil
+}
+
+// AlertOpen tells whether an alert waits for people: it is new, or in a case that
+// is open.
+func AlertOpen(q *Reader, tenant string, id alert.ID) (open bool, err error) {
+	err = q.QueryRow(`SELECT CASE WHEN status = 'new' OR status = 'in_case' AND EXISTS (
+			SELECT 1 FROM case_alerts x JOIN cases c ON c.id = x.case_id WHERE x.alert_id = alerts.id AND c.status = 'open') THEN 1 ELSE 0 END
+		FROM alerts WHERE id = ? AND tenant = ?`, int64(id), tenantOf(tenant)).Scan(&open)
+	if errors.Is(err, ErrNoRow) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read how alert %s stands: %w", id, err)
+	}
+	return open, nil
+}
+
+// Untouched tells whether an alert is new and nobody has done anything to it.
+func Untouched(q *Reader, tenant string, id alert.ID) (bool, error) {
+	s, err := standingOf(q, tenant, id)
+	if errors.Is(err, ErrNoRow) {
+		return false, nil
+	}
+	return err == nil && s.Status == alert.New && s.changes == 0, err
 }
 
 // standing is how an alert stands, as its row says.
@@ -107,10 +131,10 @@ func moveAlert(tx *Tx, tenant string, id alert.ID, e alert.Event) error {
 		return err
 	}
 	if s.into != 0 {
-		err = AddFolded(tx, s.into, -1, time.Time{})
+		_, err = AddFolded(tx, s.into, -1, time.Time{})
 	}
 	if err == nil && into != 0 {
-		err = AddFolded(tx, into, 1, e.At)
+		_, err = AddFolded(tx, into, 1, e.At)
 	}
 	return err
 }

@@ -276,6 +276,24 @@ func OpenCaseOfGroup(q *Reader, tenant, group string) (id cases.ID, err error) {
 	return id, err
 }
 
+// CaseOfGroupSince is OpenCaseOfGroup where the case was changed at a time or
+// later.
+func CaseOfGroupSince(q *Reader, tenant, group string, since time.Time) (id cases.ID, err error) {
+	var updated time.Time
+	err = q.QueryRow(`SELECT id, updated FROM cases WHERE tenant = ? AND group_key = ? AND group_key <> '' AND status = ?
+		ORDER BY id DESC LIMIT 1`, tenantOf(tenant), group, string(cases.IsOpen)).Scan(&id, &updated)
+	if errors.Is(err, ErrNoRow) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("find the open case of a group: %w", err)
+	}
+	if updated.Before(since) {
+		return 0, nil
+	}
+	return id, nil
+}
+
 // CasesOfAlert lists the cases that an alert belongs to, the newest first.
 func CasesOfAlert(q *Reader, id alert.ID) ([]cases.ID, error) {
 	return all(q, func(r *Rows, v *cases.ID) error { return r.Scan(v) },
