@@ -84,6 +84,14 @@ type Alert struct {
 	MappingNo   int             `json:"mapping_version,omitempty"`
 	Error       string          `json:"error,omitempty"` // why no mapping could read it; such an alert is kept and shown
 
+	// How much it deserves attention. Without a band it has no score.
+	Score   int       `json:"score,omitempty"` // 0 to 100
+	Band    Band      `json:"band,omitempty"`
+	Reasons []Reason  `json:"reasons,omitempty"` // their points add up to the score
+	Waiting bool      `json:"waiting,omitempty"` // for what is looked up for it; people do not see it yet
+	Ready   time.Time `json:"ready,omitzero"`    // when people could see it
+	Failed  []string  `json:"failed,omitempty"`  // sources that were asked about it and did not answer, and why
+
 	// What triage made of it. Rule and Outcome say why it stands as it does.
 	Tags     []string `json:"tags,omitempty"`
 	Rule     string   `json:"rule,omitempty"`     // the triage rule that decided, "" for a person or a playbook

@@ -17,6 +17,9 @@ func (a *Alert) Object() map[string]any {
 		"group": some(a.GroupKey), "url": some(a.Link), "techniques": list(a.Techniques), "technique": nil, "fields": a.Fields,
 		"tags": list(a.Tags), "mapping": some(a.Mapping), "error": some(a.Error),
 	}
+	if a.Band != "" {
+		o["score"], o["band"] = a.Score, string(a.Band)
+	}
 	if len(a.Techniques) > 0 {
 		o["technique"] = a.Techniques[0]
 	}

@@ -24,6 +24,8 @@ type alertBody struct {
 	Tags        []string           `json:"tags,omitempty"`
 	Given       *alert.Given       `json:"given,omitempty"`
 	Problems    []string           `json:"problems,omitempty"`
+	Reasons     []alert.Reason     `json:"reasons,omitempty"`
+	Failed      []string           `json:"failed,omitempty"`
 }
 
 // packAlert makes the content column: the length of the body, the body as JSON
@@ -32,7 +34,7 @@ type alertBody struct {
 // is written for an alert is what an alert costs.
 func packAlert(a *alert.Alert) ([]byte, error) {
 	body, err := json.Marshal(alertBody{
-		a.Description, a.Entities, a.Observables, a.Techniques, a.Fields, a.Link, a.Tags, a.Given, a.Problems,
+		a.Description, a.Entities, a.Observables, a.Techniques, a.Fields, a.Link, a.Tags, a.Given, a.Problems, a.Reasons, a.Failed,
 	})
 	if err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ func values(rows, columns int) string {
 }
 
 // alertInsertColumns is how many parameters an alert has.
-const alertInsertColumns = 21
+const alertInsertColumns = 24
 
 func insertPortion(tx *Tx, rows []NewAlert) error {
 	args := make([]any, 0, len(rows)*alertInsertColumns)
@@ -95,13 +95,16 @@ func insertPortion(tx *Tx, rows []NewAlert) error {
 			return err
 		}
 		n.ID, n.Count, n.Fresh = alert.ID(id), 1, true
+		if !n.Waiting {
+			n.Ready = or(n.Ready, n.Received)
+		}
 		first, last := n.span()
 		args = append(args, id, n.Tenant, n.Source, n.IdentityKey, n.GroupKey, n.Title, n.Severity, n.Category,
 			string(n.Status), or(n.Time, n.Received), n.Received, first, last, n.Mapping, n.MappingNo, n.Error, n.content,
-			n.Rule, n.RulesNo, n.Outcome, int64(n.Into))
+			n.Rule, n.RulesNo, n.Outcome, int64(n.Into), scoreColumn(n.Alert), string(n.Band), n.Ready)
 	}
 	came, err := tx.Exec(`INSERT INTO alerts (id, tenant, source, identity_key, group_key, title, severity, category,
-			status, at, received, first_seen, last_seen, mapping, mapping_no, error, content, rule, rules_no, outcome, into_id)`+
+			status, at, received, first_seen, last_seen, mapping, mapping_no, error, content, rule, rules_no, outcome, into_id, score, band, ready)`+
 		values(len(rows), alertInsertColumns)+" ON CONFLICT (tenant, source, identity_key) DO NOTHING", args...)
 	if err != nil || came == int64(len(rows)) {
 		return err

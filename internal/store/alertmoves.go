@@ -125,6 +125,9 @@ func moveAlert(tx *Tx, tenant string, id alert.ID, e alert.Event) error {
 	if err := insertEvent(tx, tenant, id, e); err != nil {
 		return err
 	}
+	if err := decidedAlert(tx, tenant, id, s.Event, e); err != nil {
+		return err
+	}
 	_, err = tx.Exec("UPDATE alerts SET status = ?, rule = ?, rules_no = ?, outcome = ?, verdict = ?, into_id = ?, changes = ? WHERE id = ?",
 		string(e.Status), e.Rule, e.RulesNo, e.Outcome, e.Verdict, int64(into), e.N, int64(id))
 	if err != nil || into == s.into {

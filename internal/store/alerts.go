@@ -12,13 +12,13 @@ import (
 // alertColumns are in the order of scanAlert.
 const alertColumns = `id, tenant, source, identity_key, group_key, title, severity, category, status,
 	at, received, first_seen, last_seen, seen, mapping, mapping_no, error,
-	rule, rules_no, outcome, into_id, folded, verdict, changes, content`
+	rule, rules_no, outcome, into_id, folded, verdict, changes, score, band, ready, content`
 
 func scanAlert(a *alert.Alert, scan func(into ...any) error) error {
 	var content []byte
 	err := scan(&a.ID, &a.Tenant, &a.Source, &a.IdentityKey, &a.GroupKey, &a.Title, &a.Severity, &a.Category, &a.Status,
 		&a.Time, &a.Received, &a.FirstSeen, &a.LastSeen, &a.Count, &a.Mapping, &a.MappingNo, &a.Error,
-		&a.Rule, &a.RulesNo, &a.Outcome, &a.Into, &a.Folded, &a.Verdict, &a.Changes, &content)
+		&a.Rule, &a.RulesNo, &a.Outcome, &a.Into, &a.Folded, &a.Verdict, &a.Changes, &a.Score, &a.Band, &a.Ready, &content)
 	if err != nil {
 		return err
 	}
@@ -29,6 +29,8 @@ func scanAlert(a *alert.Alert, scan func(into ...any) error) error {
 	a.Description, a.Entities, a.Observables = b.Description, b.Entities, b.Observables
 	a.Techniques, a.Fields, a.Link, a.Raw = b.Techniques, b.Fields, b.Link, raw
 	a.Tags, a.Given, a.Problems = b.Tags, b.Given, b.Problems
+	a.Reasons, a.Failed = b.Reasons, b.Failed
+	a.Score, a.Waiting = max(a.Score, 0), a.Ready.IsZero()
 	return nil
 }
 
@@ -66,6 +68,9 @@ type AlertFilter struct {
 	Until      time.Time // received before
 	Text       string    // words, see ListAlerts
 	Errors     bool      // only those that no mapping could read
+	Bands      []alert.Band
+	Ready      *bool // only those that are ready, or only those that wait
+	ByScore    bool  // the highest score first, of those that are new
 }
 
 // ListAlerts returns alerts without their raw events, those received last first.
@@ -93,6 +98,12 @@ func (f AlertFilter) listing(q *Reader, tenant string) (*listing, error) {
 	}
 	byStatus := len(f.Statuses) > 0 || len(f.Severities) > 0
 	switch {
+	case f.ByScore:
+		return f.byScore(l, tenant)
+	case f.Ready != nil && !*f.Ready && f.Text == "" && f.Observable == "" && f.Case == 0 && f.Into == 0:
+		l.ranges = []clause{{"tenant = ? AND ready = 0" + span.text, append([]any{tenant}, span.args...)}}
+		f.others(l)
+		return l, nil
 	case f.Text != "":
 		return f.bySearch(q, l, tenant)
 	case f.Observable != "":
@@ -115,8 +126,55 @@ func (f AlertFilter) listing(q *Reader, tenant string) (*listing, error) {
 	default:
 		l.ranges = []clause{{"tenant = ?" + span.text, append([]any{tenant}, span.args...)}}
 	}
+	if f.Ready != nil { // few wait, so it is no filter that leaves little
+		for i := range l.ranges {
+			l.ranges[i].text += " AND ready > 0"
+		}
+	}
 	f.residue(l, byStatus)
 	return l, nil
+}
+
+// byScore is the queue of people: what is new, the highest score first.
+func (f AlertFilter) byScore(l *listing, tenant string) (*listing, error) {
+	if len(f.Statuses) > 1 || len(f.Statuses) == 1 && f.Statuses[0] != alert.New {
+		return nil, fmt.Errorf("list alerts: only those with the status new are sorted by score: %w", fault.Invalid)
+	}
+	if f.Text != "" || f.Observable != "" || f.Case != 0 || f.Into != 0 {
+		return nil, fmt.Errorf("list alerts: what is found by words, observable or case is sorted by time only: %w", fault.Invalid)
+	}
+	l.name, l.sort = "alerts-by-score", "score"
+	text := "tenant = ? AND status = 'new'"
+	if f.Ready != nil && *f.Ready {
+		text += " AND ready > 0"
+	} else if f.Ready != nil {
+		l.filter("ready = 0")
+	}
+	l.ranges = []clause{{text, []any{tenant}}}
+	span, err := spanOf("received", f.From, f.Until)
+	if span.text != "" {
+		l.filter(strings.TrimPrefix(span.text, " AND "), span.args...)
+	}
+	f.Statuses = nil
+	f.others(l)
+	return l, err
+}
+
+// others filters by all that some index or other serves.
+func (f AlertFilter) others(l *listing) {
+	in(l, "status", f.Statuses)
+	in(l, "severity", f.Severities)
+	in(l, "source", f.Sources)
+	in(l, "band", f.Bands)
+	if f.Category != "" {
+		l.filter("category = ?", f.Category)
+	}
+	if f.Group != "" {
+		l.filter("group_key = ?", f.Group)
+	}
+	if f.Errors {
+		l.filter("error <> ''")
+	}
 }
 
 // residue adds what the chosen index does not serve.
@@ -128,6 +186,7 @@ func (f AlertFilter) residue(l *listing, byStatus bool) {
 	if !f.bySource() {
 		in(l, "source", f.Sources)
 	}
+	in(l, "band", f.Bands)
 	if f.Category != "" {
 		l.filter("category = ?", f.Category)
 	}

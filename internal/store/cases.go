@@ -91,7 +91,7 @@ func ChangeCase(tx *Tx, tenant string, id cases.ID, version int, ch cases.Change
 	if err := updateCase(tx, done.Case); err != nil {
 		return done, fmt.Errorf("change case %s: %w", id, err)
 	}
-	return done, errors.Join(saveParts(tx, &done), wantSearch(tx, searchCase, int64(id)))
+	return done, errors.Join(saveParts(tx, &done), decidedCase(tx, &done), wantSearch(tx, searchCase, int64(id)))
 }
 
 func (b caseBody) of(c cases.Case) (json.RawMessage, error) {

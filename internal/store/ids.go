@@ -22,6 +22,7 @@ const (
 	AlarmIDs     Kind = "alarm"
 	RuleSetNos   Kind = "triage_rules"
 	StormIDs     Kind = "storm"
+	DecisionIDs  Kind = "decision"
 )
 
 // NextID takes the next identifier of a kind. Identifiers grow; none is given
