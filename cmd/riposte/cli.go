@@ -29,6 +29,7 @@ type cli struct {
 	Playbook   playbookCmd   `cmd:"" help:"Check, format, test, draw and run playbooks; publish them to a server."`
 	Connector  connectorCmd  `cmd:"" help:"Check connectors before a server loads them."`
 	Alarm      alarmCmd      `cmd:"" group:"server" help:"What is wrong now, or was."`
+	Source     sourceCmd     `cmd:"" help:"Where alerts come from."`
 	Alert      alertCmd      `cmd:"" group:"server" help:"What sources report."`
 	Case       caseCmd       `cmd:"" group:"server" help:"What people work on."`
 	Run        runCmd        `cmd:"" group:"server" help:"Executions of playbooks."`

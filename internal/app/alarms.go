@@ -149,14 +149,14 @@ func (b *alarmBook) list(tenant string) []store.Alarm {
 	return list
 }
 
-// message is what an open alarm says, "" where there is none.
-func (b *alarmBook) message(kind alarmKind, subject string) string {
+// message is what an open alarm says and since when, "" where there is none.
+func (b *alarmBook) message(kind alarmKind, subject string) (text string, since time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if h := b.open[alarmKey{string(kind), subject}]; h != nil {
-		return h.Message
+		return h.Message, h.Since
 	}
-	return ""
+	return "", since
 }
 
 // kinds counts the open alarms by kind.

@@ -76,7 +76,9 @@ func (c *core) keepRoad(ctx context.Context, name string, s SourceConfig) {
 		r, err := c.openRoad(ctx, name, s)
 		if err == nil && r != nil {
 			holds := time.AfterFunc(upAfter, func() { c.roadUp(name) })
+			c.roadOpened(name, r)
 			err = r.Run(ctx)
+			c.roadOpened(name, nil)
 			holds.Stop()
 		}
 		if err == nil || ctx.Err() != nil {

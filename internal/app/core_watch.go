@@ -41,6 +41,7 @@ type watched struct {
 	limits rates.Limits
 
 	mu      sync.Mutex
+	road    road // that is open; nil: none is
 	watch   rates.Watch
 	profile rates.Profile
 	learned time.Time // zero: it was not remembered yet
@@ -78,6 +79,15 @@ func (c *core) roadUp(name string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.down = nil
+	}
+}
+
+// roadOpened notes the road that is open, nil when it is not any more.
+func (c *core) roadOpened(name string, r road) {
+	if w := c.watching[name]; w != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.road = r
 	}
 }
 
@@ -213,7 +223,8 @@ func (c *core) learn(ctx context.Context, w *watched, now time.Time) error {
 	w.profile, w.learned = profile, now
 	if first {
 		w.remember(h, last, now)
-		silent, flood := c.alarms.message(alarmSourceSilent, w.name), c.alarms.message(alarmSourceFlood, w.name)
+		silent, _ := c.alarms.message(alarmSourceSilent, w.name)
+		flood, _ := c.alarms.message(alarmSourceFlood, w.name)
 		w.watch.Resume(w.profile.Due(last, now, h.Listened), silent, flood)
 	}
 	return nil

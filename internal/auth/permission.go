@@ -33,6 +33,7 @@ const (
 	SwitchesOff       Permission = "switches:off"       // stop automation
 	SwitchesOn        Permission = "switches:on"        // let it act again
 	ProtectedOverride Permission = "protected:override" // act on a protected object, once, with a reason
+	SourcesRead       Permission = "sources:read"
 	AlarmsRead        Permission = "alarms:read"
 	AlarmsAcknowledge Permission = "alarms:acknowledge"
 	AuditRead         Permission = "audit:read"
@@ -45,8 +46,8 @@ func Permissions() []Permission {
 	return []Permission{
 		AlertsRead, AlertsWrite, CasesRead, CasesWrite, RunsRead, RunsStart, RunsControl, ApprovalsRead, ApprovalsAnswer,
 		PlaybooksRead, PlaybooksWrite, PlaybooksPublish, LedgerRead, LedgerUndo, IntelRead, IntelWrite, ListsRead, ListsWrite,
-		ConnectionsRead, ConnectionsWrite, GuardRead, SwitchesRead, SwitchesOff, SwitchesOn, ProtectedOverride, AlarmsRead,
-		AlarmsAcknowledge, AuditRead, PeopleRead, PeopleWrite,
+		ConnectionsRead, ConnectionsWrite, GuardRead, SwitchesRead, SwitchesOff, SwitchesOn, ProtectedOverride, SourcesRead,
+		AlarmsRead, AlarmsAcknowledge, AuditRead, PeopleRead, PeopleWrite,
 	}
 }
 
@@ -70,7 +71,7 @@ func BuiltIn() []Role {
 	return []Role{
 		{Name: "viewer", Permissions: []Permission{
 			AlertsRead, CasesRead, RunsRead, ApprovalsRead, PlaybooksRead, LedgerRead, IntelRead, ListsRead, ConnectionsRead,
-			GuardRead, SwitchesRead, AlarmsRead,
+			GuardRead, SwitchesRead, SourcesRead, AlarmsRead,
 		}},
 		{Name: "analyst", Includes: []string{"viewer"}, Permissions: []Permission{
 			AlertsWrite, CasesWrite, RunsStart, RunsControl, ApprovalsAnswer, LedgerUndo, IntelWrite, ListsWrite, SwitchesOff, AlarmsAcknowledge,

@@ -32,6 +32,7 @@ type Server struct {
 	Switches    Switches
 	Overrides   Overrides
 	Alarms      Alarms
+	Sources     Sources
 	Audit       Audit
 	Replays     Replays
 
@@ -119,6 +120,7 @@ func (a *api) routes() {
 	a.switchRoutes()
 	a.overrideRoutes()
 	a.alarmRoutes()
+	a.sourceRoutes()
 	a.auditRoutes()
 }
 

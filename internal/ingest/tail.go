@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,8 +39,9 @@ type Tail struct {
 	file   *os.File
 	reader *bufio.Reader
 	cursor cursor
-	upNext string // the file to open next, "" for Path
-	idle   int    // looks without anything new at a file that was renamed
+	upNext string       // the file to open next, "" for Path
+	idle   int          // looks without anything new at a file that was renamed
+	behind atomic.Int64 // bytes of the open file that are not taken yet
 }
 
 const (
@@ -121,6 +123,7 @@ func (t *Tail) look(ctx context.Context) (more bool, err error) {
 		}
 	}
 	n, err := t.take(ctx)
+	t.measure()
 	if n > 0 {
 		t.idle = 0
 	}
@@ -128,6 +131,19 @@ func (t *Tail) look(ctx context.Context) (more bool, err error) {
 		return n > 0, err
 	}
 	return t.rotated()
+}
+
+// Behind is how many bytes of the file that is open are still to be taken.
+func (t *Tail) Behind() (amount int64, unit string) { return t.behind.Load(), "bytes" }
+
+// measure finds that out.
+func (t *Tail) measure() {
+	if t.file == nil {
+		return
+	}
+	if _, _, size, err := identity(t.file); err == nil {
+		t.behind.Store(max(0, size-t.cursor.Offset))
+	}
 }
 
 // open opens the file that the cursor is in, wherever it is called now, else

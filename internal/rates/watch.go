@@ -17,6 +17,14 @@ type Limits struct {
 	NotLearned bool          // only what is said counts
 }
 
+// String says what is said of what must come, "" where nothing is.
+func (l Limits) String() string {
+	if l.Within <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("at least %d within %s", max(1, l.AtLeast), inWords(l.Within))
+}
+
 const (
 	// falsePerMonth is how many alarms a month a source may raise by chance that
 	// sends as it always did.

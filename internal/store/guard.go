@@ -102,3 +102,13 @@ func Cursor(q *Reader, tenant, source string) (cursor []byte, err error) {
 	}
 	return raw, nil
 }
+
+// CursorMoved is when the cursor of a source was kept last; zero where there is
+// none.
+func CursorMoved(q *Reader, tenant, source string) (at time.Time, err error) {
+	err = q.QueryRow("SELECT updated FROM source_cursors WHERE tenant = ? AND source = ?", tenantOf(tenant), source).Scan(&at)
+	if err != nil && !isNoRow(err) {
+		return at, fmt.Errorf("read the cursor of source %s: %w", source, err)
+	}
+	return at, nil
+}
