@@ -7,9 +7,12 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"maps"
 	"time"
 
 	"riposte/internal/alert"
+	"riposte/internal/fault"
 )
 
 // Sink stores alerts and starts what they start.
@@ -86,11 +89,41 @@ func (s Source) readEvent(raw []byte, now time.Time) read {
 	return read{alert: a, is: is}
 }
 
-// event is one event of a body, and the line that it stands in where each has
-// its own.
+// event is one event as it came.
 type event struct {
 	raw  []byte
-	line int
+	line int    // that it stands in, where each has its own
+	cut  string // why it is not whole, "" where it is
+	from string // the address that sent it, where the record keeps it
+}
+
+// readOne reads one event. One that is not whole is kept with the reason: what
+// is left of it could mean something else.
+func (s Source) readOne(e event, now time.Time) read {
+	var r read
+	if e.cut != "" {
+		err := fmt.Errorf("%s: %w", e.cut, fault.Invalid)
+		r = read{alert: alert.Keep(s.Name, e.raw, err, now), is: true, err: err}
+	} else {
+		r = s.readEvent(e.raw, now)
+	}
+	if r.is && e.from != "" {
+		note(&r.alert, "sender", e.from)
+	}
+	return r
+}
+
+// note adds a field that the road knows, unless the mapping has set it.
+func note(a *alert.Alert, name, value string) {
+	if _, set := a.Fields[name]; set {
+		return
+	}
+	fields := maps.Clone(a.Fields)
+	if fields == nil {
+		fields = map[string]any{}
+	}
+	fields[name] = value
+	a.Fields = fields
 }
 
 // lines splits a text into its lines that are not blank.
@@ -100,7 +133,7 @@ func lines(body []byte) []event {
 		line, rest, _ := bytes.Cut(body, []byte{'\n'})
 		body = rest
 		if line = bytes.TrimSpace(line); len(line) > 0 {
-			out = append(out, event{line, n})
+			out = append(out, event{raw: line, line: n})
 		}
 	}
 	return out

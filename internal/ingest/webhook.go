@@ -219,7 +219,7 @@ func (s Source) readAll(events []event, now time.Time) []read {
 	workers := min(runtime.GOMAXPROCS(0), len(events)/64)
 	if workers < 2 {
 		for i, e := range events {
-			out[i] = s.readEvent(e.raw, now)
+			out[i] = s.readOne(e, now)
 		}
 		return out
 	}
@@ -228,7 +228,7 @@ func (s Source) readAll(events []event, now time.Time) []read {
 	for from := 0; from < len(events); from += share {
 		wg.Go(func() {
 			for i := from; i < min(from+share, len(events)); i++ {
-				out[i] = s.readEvent(events[i].raw, now)
+				out[i] = s.readOne(events[i], now)
 			}
 		})
 	}
