@@ -4,12 +4,14 @@ import (
 	"time"
 
 	"riposte/internal/auth"
+	"riposte/internal/strictyaml"
 )
 
 // Config is everything that an installation can set. A file, the environment
 // and flags fill it, in this order.
 type Config struct {
 	Listen     string                  `yaml:"listen" doc:"The address to answer HTTP on, host:port. Port 0 takes a free one."`
+	Proxies    auth.Networks           `yaml:"trusted_proxies" doc:"Addresses or networks of proxies whose X-Forwarded-For is believed, for from: of webhooks."`
 	URL        string                  `yaml:"url" doc:"How people reach the server, such as https://riposte.example.org: for links."`
 	Data       string                  `yaml:"data" doc:"The folder of database, evidence and keys. It is made if it is not there."`
 	Database   string                  `yaml:"database" doc:"Where records are kept: the URL of a PostgreSQL database, postgres://USER:PASSWORD@HOST:PORT/NAME. Default: SQLite, the file riposte.db in the data folder."`
@@ -66,11 +68,31 @@ type RoleConfig struct {
 
 // SourceConfig is where alerts come from.
 type SourceConfig struct {
-	Type      string       `yaml:"type,required" enum:"webhook,file,imap,kafka,pull,schedule" doc:"webhook: sent to /api/ingest/NAME. file: a log of one JSON object a line, followed through rotation. imap: a mailbox. kafka: topics of a Kafka cluster. pull: a product that is asked through a connection. schedule: an alert at given times."`
-	Mapping   MappingNames `yaml:"mapping" doc:"The source mapping that reads it, such as suricata-eve, a list of them, or auto: the one that fits the event. Default for imap: mail; for pull: the one that the connector names; for schedule: schedule."`
-	TokenFile string       `yaml:"token_file" doc:"webhook: a file that holds the token which the sender sends as Authorization: Bearer."`
-	TokenHash string       `yaml:"token_hash" pattern:"[0-9a-f]{64}" doc:"webhook: the SHA-256 of that token in hex, instead of a file."`
-	Path      string       `yaml:"path" doc:"file: the file to follow."`
+	Type    string       `yaml:"type,required" enum:"webhook,syslog,file,imap,kafka,pull,schedule" doc:"webhook: sent to /api/ingest/NAME. syslog: messages that devices send. file: a log of one JSON object a line, followed through rotation. imap: a mailbox. kafka: topics of a Kafka cluster. pull: a product that is asked through a connection. schedule: an alert at given times."`
+	Mapping MappingNames `yaml:"mapping" doc:"The source mapping that reads it, such as suricata-eve, a list of them, or auto: the one that fits the event. Default for imap: mail; for pull: the one that the connector names; for schedule: schedule."`
+	Path    string       `yaml:"path" doc:"file: the file to follow."`
+
+	Preset          string        `yaml:"preset" enum:"splunk,elastic,wazuh,sentinel,github" doc:"webhook: the product that sends; it sets mapping, signature, unwrap and the like, as far as they are not given."`
+	TokenFile       string        `yaml:"token_file" doc:"webhook: a file that holds the token which the sender sends as Authorization: Bearer, or as the password of basic authentication."`
+	TokenHash       string        `yaml:"token_hash" pattern:"[0-9a-f]{64}" doc:"webhook: the SHA-256 of that token in hex, instead of a file."`
+	TokenHeader     string        `yaml:"token_header" pattern:"[A-Za-z0-9-]+" doc:"webhook: another header that may hold the token, such as X-Api-Key."`
+	TokenParameter  string        `yaml:"token_parameter" pattern:"[A-Za-z0-9_-]+" doc:"webhook: a parameter of the address that may hold the token, for senders that can set no header; proxies log addresses."`
+	KeyFile         string        `yaml:"key_file" doc:"webhook: a file that holds the secret which bodies are signed with."`
+	Signature       string        `yaml:"signature" enum:"riposte,github,standard,slack,stamped,body" doc:"webhook: how the sender signs; default riposte: X-Riposte-Signature: sha256=HEX, an HMAC-SHA-256 over X-Riposte-Timestamp (seconds), a dot and the body."`
+	SignatureHeader string        `yaml:"signature_header" pattern:"[A-Za-z0-9-]+" doc:"webhook: the header of the signature, where it is not the usual one of that way to sign."`
+	Unwrap          []string      `yaml:"unwrap" doc:"webhook: fields of the body that hold the events, a list or one, such as value or Records; the first that is there counts."`
+	Certificate     []string      `yaml:"certificate" doc:"webhook, syslog: the names, one of which the sender's certificate must bear as its common name or as a DNS name."`
+	From            auth.Networks `yaml:"from" doc:"webhook, syslog: addresses or networks that may send; default: all."`
+
+	Listen         []string        `yaml:"listen" doc:"syslog: where to listen, such as udp://0.0.0.0:5514, tcp://0.0.0.0:5514 and tls://0.0.0.0:6514."`
+	TLSCertificate string          `yaml:"tls_certificate" doc:"syslog: a PEM file with the certificate for tls://; default that of tls:."`
+	TLSKey         string          `yaml:"tls_key" doc:"syslog: the PEM file with its private key."`
+	TLSClientCA    string          `yaml:"tls_client_ca" doc:"syslog: a PEM file with the certificates that sign those of senders, one of which each must show then; default, where certificate is given, that of tls:."`
+	MaxMessage     strictyaml.Size `yaml:"max_message" doc:"syslog: the largest message that is taken whole, 1KB to 4MB; default 64KB."`
+	MaxConnections int             `yaml:"max_connections" min:"1" doc:"syslog: connections at once; default 500."`
+	MaxPerSender   int             `yaml:"max_per_sender" min:"1" doc:"syslog: of these by one address; default 100."`
+	IdleTimeout    time.Duration   `yaml:"idle_timeout" doc:"syslog: after which a silent connection is closed; default 24h."`
+	ReceiveBuffer  strictyaml.Size `yaml:"receive_buffer" doc:"syslog: how much the system is asked to hold of each UDP port; default 4MB."`
 
 	Host           string   `yaml:"host" doc:"imap: the mail server."`
 	Port           int      `yaml:"port" min:"1" doc:"imap: default 993, with security: starttls or plain 143."`
@@ -125,11 +147,14 @@ func (i IntakeConfig) queueBytes() int64 { return int64(i.QueueMiB) << 20 }
 
 // HookConfig is the secret of a webhook that starts playbooks.
 type HookConfig struct {
-	TokenFile string `yaml:"token_file" doc:"auth: token. A file that holds what the sender sends as Authorization: Bearer."`
-	TokenHash string `yaml:"token_hash" pattern:"[0-9a-f]{64}" doc:"auth: token. The SHA-256 of it in hex, instead of a file."`
-	KeyFile   string `yaml:"key_file" doc:"auth: hmac. The key of X-Riposte-Signature: sha256=HEX, an HMAC-SHA-256 over X-Riposte-Timestamp (seconds), a dot and the body."`
+	TokenFile       string `yaml:"token_file" doc:"auth: token. A file that holds what the sender sends as Authorization: Bearer."`
+	TokenHash       string `yaml:"token_hash" pattern:"[0-9a-f]{64}" doc:"auth: token. The SHA-256 of it in hex, instead of a file."`
+	KeyFile         string `yaml:"key_file" doc:"auth: hmac. The key of X-Riposte-Signature: sha256=HEX, an HMAC-SHA-256 over X-Riposte-Timestamp (seconds), a dot and the body."`
+	Signature       string `yaml:"signature" enum:"riposte,github,standard,slack,stamped,body" doc:"auth: hmac. How the sender signs, where it is not X-Riposte-Signature."`
+	SignatureHeader string `yaml:"signature_header" pattern:"[A-Za-z0-9-]+" doc:"auth: hmac. The header of the signature, where it is not the usual one of that way to sign."`
 	// Certificate needs tls.client_ca.
-	Certificate []string `yaml:"certificate" doc:"auth: mtls. The names, one of which the sender's certificate must bear as its common name or as a DNS name."`
+	Certificate []string      `yaml:"certificate" doc:"auth: mtls. The names, one of which the sender's certificate must bear as its common name or as a DNS name."`
+	From        auth.Networks `yaml:"from" doc:"Addresses or networks that may send; default: all."`
 }
 
 // TriageConfig names the files of triage. Each is optional.

@@ -179,9 +179,9 @@ func (c *Config) sourceProblems(t *troubles) {
 		s.watchProblems(t, n)
 		switch s.Type {
 		case "webhook":
-			if (s.TokenFile == "") == (s.TokenHash == "") {
-				t.add("give one of token_file and token_hash", "a webhook needs a token that its sender shows", "sources", n)
-			}
+			s.webhookProblems(t, n, c)
+		case "syslog":
+			s.syslogProblems(t, n, c)
 		case "file":
 			if s.Path == "" {
 				t.add("give the file to follow as path", "a file source needs a file", "sources", n)
@@ -206,6 +206,7 @@ func (c *Config) hookProblems(t *troubles) {
 		if h.TokenFile != "" && h.TokenHash != "" {
 			t.add("give one of them", "token_file and token_hash say the same", "hooks", n)
 		}
+		signatureProblems(t, h.KeyFile, h.Signature, h.SignatureHeader, "hooks", n)
 		if h.TokenFile == "" && h.TokenHash == "" && h.KeyFile == "" && len(h.Certificate) == 0 {
 			t.add("give token_file, token_hash, key_file or certificate", "nothing says who may send to this webhook", "hooks", n)
 		}

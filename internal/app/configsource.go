@@ -29,7 +29,7 @@ func (s *SourceConfig) keyProblems(t *troubles, name string) {
 			t.add("remove it, or make the type "+strings.Join(own, " or "), fmt.Sprintf("%s means nothing for a source of type %s", key, s.Type), "sources", name, key)
 		}
 	}
-	if _, none := defaultMappings[s.Type]; !none && len(s.Mapping) == 0 {
+	if _, none := defaultMappings[s.Type]; !none && len(s.Mapping) == 0 && s.Preset == "" {
 		t.add("name the one that reads its events, such as generic-json", "the source has no mapping", "sources", name)
 	}
 }

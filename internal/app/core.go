@@ -48,7 +48,8 @@ type core struct {
 	sources     map[string]ingest.Source
 	mappings    *alert.Mappings // all that there are
 	webhook     *ingest.Webhook
-	hooks       map[string]hook
+	hooks       map[string]*sender
+	refusals    refusals
 	health      healths
 	alarms      *alarmBook
 	figures     *figures

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"riposte/internal/ingest"
@@ -17,10 +18,7 @@ func (c *core) openSources() error {
 		return err
 	}
 	for name, s := range c.cfg.Sources {
-		names := s.Mapping
-		if len(names) == 0 {
-			names = MappingNames{defaultMappings[s.Type]}
-		}
+		names := s.mappings()
 		if names[0] == "" {
 			continue // its road finds out
 		}
@@ -81,6 +79,15 @@ func fresh(tx *store.Tx, b *ingest.Batch, ready []store.NewAlert, taken []ingest
 	if !b.Forget.IsZero() {
 		if err := store.ForgetKeys(tx, "", b.Source, b.Forget); err != nil {
 			return nil, nil, err
+		}
+	}
+	if len(b.Once) > 0 {
+		before, err := store.MeetKeys(tx, "", b.Source, b.Once, at)
+		if err != nil {
+			return nil, nil, err
+		}
+		if slices.Contains(before, true) {
+			return nil, nil, ingest.ErrReplayed
 		}
 	}
 	if len(b.Keys) == 0 {

@@ -34,6 +34,8 @@ func (c *core) openRoad(ctx context.Context, name string, s SourceConfig) (road,
 		return c.openSchedule(name, s, cursor)
 	case "pull":
 		return c.openPull(name, s, cursor)
+	case "syslog":
+		return c.openSyslog(name, s)
 	case "file":
 		return &ingest.Tail{Path: s.Path, Source: c.sources[name], Sink: (*intake)(c), Cursor: cursor, Told: c.roadTold(name), Log: c.log}, nil
 	}

@@ -1,90 +1,92 @@
 package app
 
 import (
-	"crypto/subtle"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 
-	"riposte/internal/auth"
 	"riposte/internal/fault"
 	"riposte/internal/httpapi"
+	"riposte/internal/ingest"
+	"riposte/internal/store"
 )
 
-// leastToken is how long a token must be that a source is let in by.
-const leastToken = 6
+// entrance is a webhook that takes alerts in: who may send, and how it is read.
+type entrance struct {
+	sender
+	ingest.Entrance
+}
 
-// ingestHandler lets senders in, by the token of their source or by the API
-// token of somebody who may hand in alerts, and hands their events on.
+// ingestHandler lets senders in, by what their source asks of them, and hands
+// their events on.
 func (a *api) ingestHandler() (http.Handler, error) {
-	hashes, err := senders(a.cfg.Sources)
+	entrances, err := a.entrances()
 	if err != nil {
 		return nil, err
 	}
-	a.webhook.Problem = a.senderError
+	a.webhook.Problem, a.webhook.Known = a.senderError, a.knownDelivery
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimPrefix(r.URL.Path, httpapi.IngestPath)
-		hash, known := hashes[name]
-		if !known {
+		e := entrances[name]
+		if e == nil {
 			httpapi.RefuseSender(w, r)
 			return
 		}
-		switch ok, err := a.maySend(r, hash); {
-		case err != nil:
+		if err := e.admits(r); err != nil {
 			a.senderError(w, r, err)
-		case !ok:
-			httpapi.RefuseSender(w, r)
-		default:
-			a.webhook.Serve(w, r, a.sources[name])
+			return
 		}
+		a.webhook.Serve(w, r, e.Entrance)
 	}), nil
 }
 
-// senders reads the hashes of the tokens that sources show.
-func senders(sources map[string]SourceConfig) (map[string]string, error) {
-	hashes := map[string]string{}
-	for name, s := range sources {
+// entrances makes those of all webhooks.
+func (a *api) entrances() (map[string]*entrance, error) {
+	all := map[string]*entrance{}
+	for name, s := range a.cfg.Sources {
 		if s.Type != "webhook" {
 			continue
 		}
-		hashes[name] = s.TokenHash
-		if s.TokenFile == "" {
-			continue
-		}
-		raw, err := os.ReadFile(s.TokenFile)
+		p := presets[s.Preset]
+		who, err := openSender(secrets{s.TokenFile, s.TokenHash, s.KeyFile, orElse(s.Signature, p.signature), s.SignatureHeader})
 		if err != nil {
-			return nil, fmt.Errorf("source %s: token_file: %w: %w", name, err, fault.Invalid)
+			return nil, fmt.Errorf("source %s: %w", name, err)
 		}
-		token := strings.TrimSpace(string(raw))
-		if len(token) < leastToken {
-			return nil, fmt.Errorf("source %s: token_file: %s holds fewer than %d characters; make a longer token: %w", name, s.TokenFile, leastToken, fault.Invalid)
+		who.header, who.parameter = s.TokenHeader, orElse(s.TokenParameter, p.parameter)
+		who.names, who.from, who.trusted, who.now = s.Certificate, s.From, a.cfg.Proxies, a.now
+		who.token = a.Token
+		e := &entrance{sender: who, Entrance: ingest.Entrance{Source: a.sources[name], Unwrap: s.Unwrap, Note: p.note, Ping: p.ping}}
+		if len(e.Unwrap) == 0 {
+			e.Unwrap = p.unwrap
 		}
-		hashes[name] = auth.HashSecret(token)
+		if len(who.key) > 0 {
+			e.Signed = e.signed
+		}
+		all[name] = e
 	}
-	return hashes, nil
+	return all, nil
 }
 
-// maySend checks what a sender shows.
-func (a *api) maySend(r *http.Request, want string) (bool, error) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return false, nil
-	}
-	if subtle.ConstantTimeCompare([]byte(auth.HashSecret(token)), []byte(want)) == 1 {
-		return true, nil
-	}
-	c, err := a.Token(r.Context(), token)
-	if errors.Is(err, fault.Denied) {
-		return false, nil
-	}
-	return c.May(auth.AlertsWrite), err
+// knownDelivery tells whether a signed delivery was taken before.
+func (a *api) knownDelivery(ctx context.Context, source string, keys []string) (known bool, err error) {
+	err = a.db.Read(ctx, func(q *store.Reader) (err error) {
+		known, err = store.AnyKeyMet(q, "", source, keys)
+		return err
+	})
+	return known, err
 }
 
-// senderError answers a sender and logs what is no fault of theirs.
+// senderError answers a sender and logs what is no fault of theirs, and why they
+// were refused.
 func (a *api) senderError(w http.ResponseWriter, r *http.Request, err error) {
-	if !errors.Is(err, fault.Invalid) && !errors.Is(err, fault.Denied) {
+	if errors.Is(err, fault.Denied) {
+		a.senderRefused(r, r.URL.Path, err)
+		httpapi.RefuseSender(w, r)
+		return
+	}
+	if !errors.Is(err, fault.Invalid) && !errors.Is(err, fault.Conflict) && r.Context().Err() == nil {
 		a.log.Warn("alerts not taken in", "path", r.URL.Path, "error", err)
 	}
 	httpapi.SenderError(w, r, err)

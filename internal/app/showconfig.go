@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"riposte/internal/store"
+	"riposte/internal/strictyaml"
 	"riposte/playbook"
 )
 
@@ -23,6 +24,9 @@ func ShowConfig(c Config) map[string]any {
 func plainValue(v reflect.Value) any {
 	if d, ok := v.Interface().(time.Duration); ok {
 		return playbook.FormatDuration(d)
+	}
+	if n, ok := v.Interface().(strictyaml.Size); ok {
+		return sizeText(n)
 	}
 	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
 		text, err := m.MarshalText()

@@ -37,7 +37,10 @@ type Batch struct {
 	// Forget is the time before which keys need not be remembered any more; zero
 	// means all must be.
 	Forget time.Time
-	Blobs  [][]string // hashes of the blobs that belong to each alert; nil: none
+	// Once names a delivery: where one of the names is known, nothing of the batch is
+	// stored, and the error is ErrReplayed.
+	Once  []string
+	Blobs [][]string // hashes of the blobs that belong to each alert; nil: none
 }
 
 // Taken is what became of one alert.
@@ -46,6 +49,10 @@ type Taken struct {
 	Duplicate bool // it was there already; its count has gone up
 	LeftOut   bool // its key was known: nothing was stored, and ID is 0
 }
+
+// ErrReplayed says that a delivery was taken before: it is refused, because
+// somebody may have recorded it to send it again.
+var ErrReplayed = fmt.Errorf("this delivery was taken before: %w", fault.Conflict)
 
 // Source is where alerts come from.
 type Source struct {
@@ -126,10 +133,11 @@ func note(a *alert.Alert, name, value string) {
 	a.Fields = fields
 }
 
-// lines splits a text into its lines that are not blank.
+// lines splits a text into its lines that are not blank, no more than one too
+// many.
 func lines(body []byte) []event {
 	var out []event
-	for n := 1; len(body) > 0; n++ {
+	for n := 1; len(body) > 0 && len(out) <= maxEvents; n++ {
 		line, rest, _ := bytes.Cut(body, []byte{'\n'})
 		body = rest
 		if line = bytes.TrimSpace(line); len(line) > 0 {

@@ -228,11 +228,11 @@ func (s *Syslog) store(ctx context.Context) {
 		for _, r := range reads {
 			if r.is {
 				batch.Alerts = append(batch.Alerts, r.alert)
+			} else {
+				batch.Skipped++
 			}
 		}
-		if len(batch.Alerts) > 0 {
-			s.take(ctx, batch)
-		}
+		s.take(ctx, batch)
 	}
 }
 

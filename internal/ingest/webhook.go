@@ -1,40 +1,49 @@
 package ingest
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
 	"riposte/internal/alert"
-	"riposte/internal/fault"
+	"riposte/internal/auth"
 )
 
 const (
-	// MaxBody is the largest request body in bytes.
-	MaxBody = 32 << 20
 	// maxChunk is how many events go into one transaction.
 	maxChunk = 1000
 	// maxTold is how many unread events an answer names.
 	maxTold = 20
 )
 
-// Webhook answers POST requests with events: one JSON object, a JSON array of
-// them, or one object a line (NDJSON). Who may send is settled before it.
+// Webhook answers POST requests with events. Who may send is settled before it,
+// but for signatures.
 type Webhook struct {
 	Sink Sink
-	Now  func() time.Time // nil means time.Now
+	// Known tells whether a delivery was taken before, by the keys of its signature;
+	// nil: none is signed.
+	Known func(ctx context.Context, source string, keys []string) (bool, error)
+	Now   func() time.Time // nil means time.Now
 	// Problem answers with an error; the HTTP API has one form for all of them.
 	Problem func(w http.ResponseWriter, r *http.Request, err error)
+
+	room room
+}
+
+// Entrance is how the requests of one source are taken.
+type Entrance struct {
+	Source
+	// Signed checks the signature of a body as it was sent; nil: none is asked for.
+	Signed func(r *http.Request, body []byte) (auth.Delivery, error)
+	Unwrap []string          // fields that hold the events where one wraps them, in this order
+	Note   map[string]string // headers that a record keeps, and the field that each goes to
+	// Ping tells a request that only asks whether somebody answers; nil: none does.
+	Ping func(r *http.Request) bool
 }
 
 // Answer is what a sender gets.
@@ -43,6 +52,7 @@ type Answer struct {
 	Alert     string   `json:"alert,omitempty"` // the ID, when one event was sent
 	Duplicate bool     `json:"duplicate,omitempty"`
 	Errors    []Unread `json:"errors,omitempty"` // the first of the unread events
+	Ping      bool     `json:"ping,omitempty"`   // it was only asked whether somebody answers
 }
 
 // Unread is one event that could not be read.
@@ -53,114 +63,76 @@ type Unread struct {
 }
 
 // Serve takes one request of one source.
-func (h *Webhook) Serve(w http.ResponseWriter, r *http.Request, s Source) {
-	body, err := readBody(w, r)
-	if err == nil {
-		var events []event
-		var single bool
-		if events, single, err = split(body, r.Header.Get("Content-Type")); err == nil {
-			var a Answer
-			if a, err = h.take(r.Context(), s, events, single); err == nil {
-				w.Header().Set("Content-Type", "application/json")
-				w.WriteHeader(http.StatusAccepted)
-				_ = json.NewEncoder(w).Encode(a) // the sender has gone; the alerts are stored
-				return
-			}
-		}
-	}
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		drain(r)
-	}
-	h.Problem(w, r, err)
-}
-
-// drain reads on what is too large, without keeping it: many clients send all of
-// a body before they look at the answer, and would only see that the connection
-// broke. One that asks before it sends is told at once.
-func drain(r *http.Request) {
-	if r.Header.Get("Expect") == "" {
-		_, _ = io.CopyN(io.Discard, r.Body, 8*MaxBody) // the answer is the same when it breaks
-	}
-}
-
-// bodies lends the buffers that requests are read into.
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.ContentLength > MaxBody {
-		return nil, tooLarge()
-	}
-	body, err := plainBody(http.MaxBytesReader(w, r.Body, MaxBody), r.Header.Get("Content-Encoding"))
+func (h *Webhook) Serve(w http.ResponseWriter, r *http.Request, e Entrance) {
+	held := &share{room: &h.room}
+	defer held.leave()
+	a, err := h.serve(w, r, e, held)
 	if err != nil {
-		return nil, err
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			drain(r)
+		}
+		h.Problem(w, r, err)
+		return
 	}
-	buf := bodies.Get().(*bytes.Buffer)
-	buf.Reset()
-	defer bodies.Put(buf)
-	n, err := buf.ReadFrom(io.LimitReader(body, MaxBody+1))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large), n > MaxBody:
-		return nil, tooLarge()
-	case err != nil:
-		return nil, fmt.Errorf("read the body: %v: %w", err, fault.Invalid)
+	w.Header().Set("Content-Type", "application/json")
+	if a.Ping {
+		w.WriteHeader(http.StatusOK)
+	} else {
+		w.WriteHeader(http.StatusAccepted)
 	}
-	return bytes.Clone(buf.Bytes()), nil // alerts keep parts of it
+	_ = json.NewEncoder(w).Encode(a) // the sender has gone; the alerts are stored
 }
 
-// tooLarge is what a body that is read no further is answered with.
-func tooLarge() error {
-	return fmt.Errorf("read the body: %w: %w", &http.MaxBytesError{Limit: MaxBody}, fault.Invalid)
+func (h *Webhook) serve(w http.ResponseWriter, r *http.Request, e Entrance, held *share) (a Answer, err error) {
+	body, err := wireBody(w, r, held)
+	if err != nil {
+		return a, err
+	}
+	var d auth.Delivery
+	if e.Signed != nil {
+		if d, err = e.Signed(r, body); err != nil {
+			return a, err
+		}
+	}
+	if e.Ping != nil && e.Ping(r) {
+		return Answer{Ping: true}, nil
+	}
+	if err := h.unknown(r.Context(), e.Name, d); err != nil {
+		return a, err
+	}
+	kind, charset := media(r.Header.Get("Content-Type"))
+	if body, err = unpacked(body, r.Header.Values("Content-Encoding"), held); err == nil {
+		body, err = inUTF8(body, charset)
+	}
+	if err != nil {
+		return a, err
+	}
+	events, single, err := split(body, kind)
+	if err != nil {
+		return a, err
+	}
+	events, changed := unwrapped(events, e.Unwrap)
+	if changed {
+		single = len(events) == 1
+	}
+	return h.take(r.Context(), e, r.Header, events, single, d)
 }
 
-// plainBody is a body without its compression. What comes out of it is limited
-// as what goes in.
-func plainBody(body io.Reader, encoding string) (io.Reader, error) {
-	switch strings.ToLower(strings.TrimSpace(encoding)) {
-	case "", "identity":
-		return body, nil
-	case "gzip", "x-gzip":
-		z, err := gzip.NewReader(body)
-		if err != nil {
-			return nil, fmt.Errorf("the body is said to be gzip, and is not: %v: %w", err, fault.Invalid)
-		}
-		return z, nil
+// unknown refuses a delivery that was taken before.
+func (h *Webhook) unknown(ctx context.Context, source string, d auth.Delivery) error {
+	if len(d.Keys) == 0 || h.Known == nil {
+		return nil
 	}
-	return nil, fmt.Errorf("content encoding %q is not understood; expected gzip or none: %w", encoding, fault.Invalid)
-}
-
-// split finds the events of a body.
-func split(body []byte, contentType string) (events []event, single bool, err error) {
-	whole := bytes.TrimPrefix(body, []byte(byteOrderMark))
-	if body = bytes.TrimSpace(whole); len(body) == 0 {
-		return nil, false, fmt.Errorf("the body is empty; expected a JSON object, an array of them, or one a line: %w", fault.Invalid)
+	known, err := h.Known(ctx, source, d.Keys)
+	if err == nil && known {
+		err = ErrReplayed
 	}
-	kind, _, _ := mime.ParseMediaType(contentType)
-	switch {
-	case kind == "application/x-ndjson" || kind == "application/ndjson" || kind == "application/jsonl":
-		return lines(whole), false, nil
-	case body[0] == '[':
-		var list []json.RawMessage
-		if err := json.Unmarshal(body, &list); err != nil {
-			return nil, false, fmt.Errorf("the body is not JSON: %v: %w", err, fault.Invalid)
-		}
-		for _, e := range list {
-			events = append(events, event{raw: e})
-		}
-		return events, false, nil
-	case json.Valid(body):
-		return []event{{raw: body}}, true, nil
-	}
-	if all := lines(whole); len(all) > 1 && json.Valid(all[0].raw) { // NDJSON sent as something else
-		return all, false, nil
-	}
-	var any any
-	return nil, false, fmt.Errorf("the body is not JSON: %v: %w", json.Unmarshal(body, &any), fault.Invalid)
+	return err
 }
 
 // take reads events and hands them over in chunks, each in one transaction.
-func (h *Webhook) take(ctx context.Context, s Source, events []event, single bool) (Answer, error) {
+func (h *Webhook) take(ctx context.Context, e Entrance, header http.Header, events []event, single bool, d auth.Delivery) (Answer, error) {
 	var a Answer
 	now := time.Now
 	if h.Now != nil {
@@ -168,8 +140,8 @@ func (h *Webhook) take(ctx context.Context, s Source, events []event, single boo
 	}
 	for at := 0; at < len(events); at += maxChunk {
 		chunk := events[at:min(at+maxChunk, len(events))]
-		reads := s.readAll(chunk, now().UTC().Truncate(time.Microsecond))
-		batch := Batch{Source: s.Name}
+		reads := e.readAll(chunk, now().UTC().Truncate(time.Microsecond))
+		batch := Batch{Source: e.Name}
 		a.Received += len(chunk)
 		for i, r := range reads {
 			switch {
@@ -183,22 +155,51 @@ func (h *Webhook) take(ctx context.Context, s Source, events []event, single boo
 				batch.Skipped++
 			}
 			if r.is {
+				e.note(&r.alert, header)
 				batch.Alerts = append(batch.Alerts, r.alert)
 			}
+		}
+		if at+maxChunk >= len(events) { // until then it may have to be sent again
+			batch.Once, batch.Forget = d.Keys, forgetDeliveries(d, now())
 		}
 		taken, err := h.Sink.Take(ctx, batch)
 		if err != nil {
 			if at > 0 {
 				err = fmt.Errorf("the first %d events are stored, the others are not; send all again, those come in once: %w", at, err)
 			}
-			return a, fmt.Errorf("store alerts of %s: %w", s.Name, err)
+			return a, fmt.Errorf("store alerts of %s: %w", e.Name, err)
 		}
 		a.count(batch.Alerts, taken)
-		if single {
+		if single && len(taken) > 0 {
 			a.Alert, a.Duplicate = taken[0].ID.String(), taken[0].Duplicate
 		}
 	}
 	return a, nil
+}
+
+// note adds what the request's headers say to a record.
+func (e *Entrance) note(a *alert.Alert, header http.Header) {
+	for name, field := range e.Note {
+		if v := header.Get(name); v != "" {
+			note(a, field, v)
+		}
+	}
+}
+
+// rememberedFor is how long a signature without a time is remembered. Products
+// that sign so send a delivery again by hand only, for a few days.
+const rememberedFor = 30 * 24 * time.Hour
+
+// forgetDeliveries is the time before which deliveries need not be remembered:
+// their signatures are too old by now.
+func forgetDeliveries(d auth.Delivery, now time.Time) time.Time {
+	if len(d.Keys) == 0 {
+		return time.Time{}
+	}
+	if d.Until.IsZero() {
+		return now.Add(-rememberedFor)
+	}
+	return now.Add(-3 * auth.SignatureWindow) // a clock may be a window ahead
 }
 
 func (a *Answer) count(alerts []alert.Alert, taken []Taken) {

@@ -29,7 +29,7 @@ func post(t *testing.T, s *store, body, contentType string) (int, ingest.Answer,
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 	r.Header.Set("Content-Type", contentType)
 	w := httptest.NewRecorder()
-	h.Serve(w, r, ingest.Source{Name: "hook", Mapping: plainMapping(t)})
+	h.Serve(w, r, entrance(t))
 	var a ingest.Answer
 	if w.Code == http.StatusAccepted {
 		if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
@@ -37,6 +37,11 @@ func post(t *testing.T, s *store, body, contentType string) (int, ingest.Answer,
 		}
 	}
 	return w.Code, a, failure
+}
+
+func entrance(t *testing.T) ingest.Entrance {
+	t.Helper()
+	return ingest.Entrance{Source: ingest.Source{Name: "hook", Mapping: plainMapping(t)}}
 }
 
 func TestOneEventIsAnsweredWithItsAlert(t *testing.T) {
@@ -96,13 +101,28 @@ func TestABatchLargerThanATransactionIsWhole(t *testing.T) {
 	}
 }
 
-func TestABodyThatIsNoEventIsRefused(t *testing.T) {
+func TestAnEmptyBodyIsRefused(t *testing.T) {
 	t.Parallel()
-	for name, body := range map[string]string{"empty": " \n", "no JSON": "hello", "cut off": `{"n": "a"`, "a broken array": `[{"n": 1},`} {
+	for name, body := range map[string]string{"nothing": "", "blanks": " \n", "a mark": "\xef\xbb\xbf"} {
 		s := newStore()
 		code, _, err := post(t, s, body, "application/json")
 		if code == http.StatusAccepted || !errors.Is(err, fault.Invalid) || s.got() != "" {
 			t.Errorf("%s: %d, %v, stored %q", name, code, err, s.got())
+		}
+	}
+}
+
+func TestABodyThatCannotBeReadIsKeptWithItsError(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"no JSON": "hello", "cut off": `{"n": "a"`, "a broken array": `[{"n": 1},`, "pretty and cut off": "{\n  \"n\": \"a\",\n",
+		"too deep": strings.Repeat(`{"n":`, 10_001) + "1" + strings.Repeat("}", 10_001),
+	} {
+		s := newStore()
+		code, got, err := post(t, s, body, "application/json")
+		want := ingest.Counts{Received: 1, Unread: 1}
+		if code != http.StatusAccepted || err != nil || got.Counts != want || got.Alert == "" || len(got.Errors) != 1 || s.got() != "Event that could not be read" {
+			t.Errorf("%s: %d, %+v, %v, stored %q", name, code, got, err, s.got())
 		}
 	}
 }
@@ -138,7 +158,7 @@ func TestACompressedBodyIsReadWithinTheLimit(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
 		r.Header.Set("Content-Encoding", "GZip") // codings know no case
 		w := httptest.NewRecorder()
-		h.Serve(w, r, ingest.Source{Name: "hook", Mapping: plainMapping(t)})
+		h.Serve(w, r, entrance(t))
 		var a ingest.Answer
 		if failure == nil {
 			failure = json.Unmarshal(w.Body.Bytes(), &a)
@@ -164,7 +184,7 @@ func TestACompressedBodyIsReadWithinTheLimit(t *testing.T) {
 		want string
 	}{
 		"not compressed": {[]byte(event("a")), "said to be gzip, and is not"},
-		"cut off":        {packed(event("a"))[:20], "read the body"},
+		"cut off":        {packed(event("a"))[:20], "said to be gzip, and is not, or is cut off: unexpected EOF"},
 		"a bomb":         {packed(strings.Repeat(" ", ingest.MaxBody+1)), "too large"},
 	} {
 		if _, err := send(c.body); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -180,7 +200,7 @@ func TestABodyThatIsTooLargeIsToldBeforeItIsRead(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/", unread{t})
 	r.ContentLength = ingest.MaxBody + 1
 	r.Header.Set("Expect", "100-continue")
-	h.Serve(httptest.NewRecorder(), r, ingest.Source{Name: "hook", Mapping: plainMapping(t)})
+	h.Serve(httptest.NewRecorder(), r, entrance(t))
 	var large *http.MaxBytesError
 	if !errors.As(failure, &large) || large.Limit != ingest.MaxBody || !errors.Is(failure, fault.Invalid) {
 		t.Errorf("%v", failure)
@@ -193,7 +213,7 @@ func TestASenderThatOnlySendsGetsItsAnswerAllTheSame(t *testing.T) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 	}}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.Serve(w, r, ingest.Source{Name: "hook", Mapping: plainMapping(t)})
+		h.Serve(w, r, entrance(t))
 	}))
 	defer srv.Close()
 	for _, known := range []bool{true, false} {

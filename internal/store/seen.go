@@ -32,8 +32,7 @@ func MeetKeys(tx *Tx, tenant, source string, keys []string, at time.Time) (befor
 		if key == "" {
 			continue
 		}
-		sum := sha256.Sum256([]byte(key))
-		mark := hex.EncodeToString(sum[:16])
+		mark := markOf(key)
 		if _, twice := first[mark]; twice {
 			before[i] = true
 			continue
@@ -47,6 +46,28 @@ func MeetKeys(tx *Tx, tenant, source string, keys []string, at time.Time) (befor
 		}
 	}
 	return before, nil
+}
+
+// markOf is what is kept of a key.
+func markOf(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:16])
+}
+
+// AnyKeyMet tells whether a source gave a record with one of the keys before. It
+// remembers none.
+func AnyKeyMet(q *Reader, tenant, source string, keys []string) (bool, error) {
+	for _, key := range keys {
+		var n int
+		err := q.QueryRow("SELECT COUNT(*) FROM source_seen WHERE tenant = ? AND source = ? AND mark = ?", tenantOf(tenant), source, markOf(key)).Scan(&n)
+		if err != nil {
+			return false, fmt.Errorf("look for what source %s gave: %w", source, err)
+		}
+		if n > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // meetPortion tells which marks are there, and adds the others.
