@@ -323,6 +323,11 @@ func (c *Caller) resolve(tenant string, inputs map[string]any) (map[string]any, 
 	return out, used, wrong
 }
 
+// Secret opens one secret of a connection, for what signs in by itself.
+func (c *Caller) Secret(tenant, connection, field string) (string, error) {
+	return c.secret(tenant, expr.Secret{Connection: connection, Field: field})
+}
+
 func (c *Caller) secret(tenant string, s expr.Secret) (string, error) {
 	conn, err := c.Connections.Connection(tenant, s.Connection)
 	if err != nil {

@@ -113,7 +113,7 @@ type SourceConfig struct {
 	Connection string        `yaml:"connection" doc:"pull: the connection that is asked."`
 	Source     string        `yaml:"source" doc:"pull: which of the sources that the connection's connector offers; may be left out where it offers one."`
 	First      time.Duration `yaml:"first" doc:"pull: how far back the first look goes; default 24h."`
-	Every      time.Duration `yaml:"every" doc:"pull: how often to ask, instead of what the connector says. schedule: how often, instead of cron."`
+	Every      time.Duration `yaml:"every" doc:"pull, schedule, imap: how often. pull: how often to ask, instead of what the connector says. schedule: instead of cron. imap: how often to look where the server does not tell of news by itself (IDLE); default 30s."`
 
 	Cron string         `yaml:"cron" doc:"schedule: when, in five fields: minute, hour, day of month, month, day of week."`
 	Zone string         `yaml:"zone" doc:"schedule: the time zone that cron is meant in, such as Europe/Berlin; default UTC."`

@@ -25,13 +25,7 @@ func (c *core) openPull(name string, s SourceConfig, cursor []byte) (road, error
 	return &ingest.Pull{
 		Source: src, Sink: (*intake)(c), Plan: plan, Ask: c.asker(name, s.Connection), Cursor: cursor, Of: s.Connection + "." + plan.ID,
 		First: s.First, Every: s.Every, Now: c.now, Log: c.log,
-		Tell: func(problem string) {
-			if problem == "" {
-				c.settle(alarmSourceStuck, name)
-				return
-			}
-			c.raise(alarm{Kind: alarmSourceStuck, Subject: name, Message: problem})
-		},
+		Tell: c.stuckTeller(name),
 	}, nil
 }
 

@@ -32,6 +32,8 @@ func (c *core) openRoad(ctx context.Context, name string, s SourceConfig) (road,
 	switch s.Type {
 	case "schedule":
 		return c.openSchedule(name, s, cursor)
+	case "imap":
+		return c.openMailbox(name, s, cursor)
 	case "pull":
 		return c.openPull(name, s, cursor)
 	case "syslog":

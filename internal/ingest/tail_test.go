@@ -21,11 +21,15 @@ type store struct {
 	ids    map[string]alert.ID
 	titles []string
 	cursor []byte
-	refuse int           // how many batches to refuse
-	came   chan struct{} // told after each batch
+	keys   map[string]bool
+	counts map[string]int // how often each was reported, by title
+	refuse int            // how many batches to refuse
+	came   chan struct{}  // told after each batch
 }
 
-func newStore() *store { return &store{ids: map[string]alert.ID{}, came: make(chan struct{}, 1000)} }
+func newStore() *store {
+	return &store{ids: map[string]alert.ID{}, keys: map[string]bool{}, counts: map[string]int{}, came: make(chan struct{}, 1000)}
+}
 
 func (s *store) Take(_ context.Context, b ingest.Batch) ([]ingest.Taken, error) {
 	s.mu.Lock()
@@ -35,13 +39,21 @@ func (s *store) Take(_ context.Context, b ingest.Batch) ([]ingest.Taken, error) 
 		return nil, fmt.Errorf("full: %w", fault.Transient)
 	}
 	var out []ingest.Taken
-	for _, a := range b.Alerts {
+	for i, a := range b.Alerts {
+		if i < len(b.Keys) && b.Keys[i] != "" {
+			if s.keys[b.Keys[i]] {
+				out = append(out, ingest.Taken{LeftOut: true})
+				continue
+			}
+			s.keys[b.Keys[i]] = true
+		}
 		id, seen := s.ids[a.IdentityKey]
 		if !seen {
 			id = alert.ID(len(s.ids) + 1)
 			s.ids[a.IdentityKey] = id
 			s.titles = append(s.titles, a.Title)
 		}
+		s.counts[a.Title]++
 		out = append(out, ingest.Taken{ID: id, Duplicate: seen})
 	}
 	if b.Cursor != nil {
