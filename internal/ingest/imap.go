@@ -128,25 +128,25 @@ func (b *Mailbox) Run(ctx context.Context) error {
 	}
 	server, err := b.Dial(ctx)
 	if err != nil {
-		return quiet(ctx, err)
+		return unlessEnded(ctx, err)
 	}
 	defer server.Close()
 	if err := b.open(ctx, server); err != nil {
-		return quiet(ctx, err)
+		return unlessEnded(ctx, err)
 	}
 	for ctx.Err() == nil {
 		if err := b.take(ctx, server); err != nil {
-			return quiet(ctx, err)
+			return unlessEnded(ctx, err)
 		}
 		if err := server.Wait(b.Renew); err != nil {
-			return quiet(ctx, err)
+			return unlessEnded(ctx, err)
 		}
 	}
 	return nil
 }
 
-// quiet drops the errors that come of being ended.
-func quiet(ctx context.Context, err error) error {
+// unlessEnded drops the errors that come of being ended.
+func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
 	}
