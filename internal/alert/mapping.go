@@ -65,7 +65,7 @@ type alertTemplate struct {
 	Description any               `yaml:"description" doc:"more text"`
 	Severity    any               `yaml:"severity,required" doc:"1 informational to 5 critical, or the word"`
 	Category    any               `yaml:"category" doc:"a word such as phishing, malware, intrusion"`
-	Time        any               `yaml:"time" doc:"when it happened: RFC 3339 or a usual form of it, or seconds or milliseconds since 1970"`
+	Time        any               `yaml:"time" doc:"when it happened: RFC 3339 or a usual form of it, or seconds or milliseconds since 1970; of a list, the first that is a time"`
 	Techniques  any               `yaml:"techniques" doc:"MITRE ATT&CK IDs, a text or a list"`
 	Link        any               `yaml:"link" doc:"the address of the alert in its own product"`
 	Entities    []entityTemplate  `yaml:"entities" doc:"hosts, users, processes, mailboxes"`

@@ -122,6 +122,9 @@ func keyOf(v any) string {
 // believed.
 func (r *reader) when(v any) {
 	r.a.Time = r.a.Received
+	if list, ok := v.([]any); ok {
+		v = bestTime(list)
+	}
 	if !expr.Says(v) {
 		return
 	}
@@ -140,6 +143,22 @@ func (r *reader) when(v any) {
 	if s, err := expr.Show(v); err == nil {
 		r.as = cut(clean(s), 100)
 	}
+}
+
+// bestTime is the first of a list that can be read as a time, else the first
+// that says anything.
+func bestTime(list []any) any {
+	for _, e := range list {
+		if t, err := Time(e); err == nil && !t.Before(earliest) {
+			return e
+		}
+	}
+	for _, e := range list {
+		if expr.Says(e) {
+			return e
+		}
+	}
+	return nil
 }
 
 func (r *reader) entities() {

@@ -166,3 +166,23 @@ func TestAWholeObjectGivesItsObservablesWithRoles(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+func TestOfSeveralTimesTheFirstThatIsOneIsTaken(t *testing.T) {
+	t.Parallel()
+	m, err := alert.ParseMapping("plain.source.yaml", []byte("mapping: plain\ntitle: X\nversion: 1\nalert:\n  identity: \"${{ event }}\"\n  title: T\n  severity: 1\n"+
+		"  time: [\"${{ event.a }}\", \"${{ event.b }}\"]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for raw, want := range map[string]string{
+		`{"a": "2026-01-02T03:04:05Z", "b": "2026-02-02T03:04:05Z"}`: "2026-01-02T03:04:05Z",
+		`{"a": "redacted", "b": "2026-02-02T03:04:05Z"}`:             "2026-02-02T03:04:05Z",
+		`{"a": 0, "b": "2026-02-02T03:04:05Z"}`:                      "2026-02-02T03:04:05Z",
+		`{"b": null}`:                                                now.Format(time.RFC3339),
+	} {
+		a, _, err := m.Read("any", []byte(raw), now)
+		if err != nil || a.Time.Format(time.RFC3339) != want {
+			t.Errorf("%s: %v, %v", raw, a.Time, err)
+		}
+	}
+}

@@ -112,7 +112,7 @@ func object(b []byte) (map[string]any, error) {
 	if !ok {
 		return nil, fmt.Errorf("event is %s; expected a JSON object: %w", expr.Describe(v), fault.Invalid)
 	}
-	return o, nil
+	return unwrapped(o), nil
 }
 
 // read decodes a payload by what it begins with, from the surest sign to the
