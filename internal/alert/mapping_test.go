@@ -154,10 +154,10 @@ func TestTheGenericMappingTakesTheUsualNames(t *testing.T) {
 	t.Parallel()
 	m := shipped(t, "generic-json")
 	for name, c := range map[string]struct{ event, want string }{
-		"flat names":    {`{"id": 7, "title": "T", "severity": "HIGH", "host": "ws1", "user": "ann", "src_ip": "203.0.113.9", "timestamp": "2026-01-02T03:04:05Z"}`, `T 4 ws1 ann 203.0.113.9 2026-01-02T03:04:05Z`},
-		"nested names":  {`{"uuid": "u", "rule": {"name": "T"}, "level": 3, "host": {"name": "ws1"}, "user": {"name": "ann"}, "source": {"ip": "203.0.113.9"}, "@timestamp": 1767323045000}`, `T 3 ws1 ann 203.0.113.9 2026-01-02T03:04:05Z`},
-		"nothing known": {`{"x": 1}`, `Alert without a title 0 <nil> <nil> <nil> 2026-12-05T12:00:00Z`},
-		"level beyond":  {`{"name": "T", "severity": 12, "src": "not an address"}`, `T 0 <nil> <nil> <nil> 2026-12-05T12:00:00Z`},
+		"flat names":           {`{"id": 7, "title": "T", "severity": "HIGH", "host": "ws1", "user": "ann", "src_ip": "203.0.113.9", "timestamp": "2026-01-02T03:04:05Z"}`, `T 4 ws1 ann 203.0.113.9 2026-01-02T03:04:05Z`},
+		"nested names":         {`{"uuid": "u", "rule": {"name": "T"}, "level": 3, "host": {"name": "ws1"}, "user": {"name": "ann"}, "source": {"ip": "203.0.113.9"}, "@timestamp": 1767323045000}`, `T 3 ws1 ann 203.0.113.9 2026-01-02T03:04:05Z`},
+		"nothing known":        {`{"x": 1}`, `Alert without a title 0 <nil> <nil> <nil> 2026-12-05T12:00:00Z`},
+		"a level of a hundred": {`{"name": "T", "severity": 12, "src": "not an address"}`, `T 1 <nil> <nil> <nil> 2026-12-05T12:00:00Z`},
 	} {
 		a, ok, err := m.Read("any", []byte(c.event), now)
 		if err != nil || !ok {

@@ -40,13 +40,17 @@ func (r *reader) observables() {
 // extract adds what a text holds.
 func (r *reader) extract(text, role string) { r.extractFrom(text, role, true) }
 
-// extractFrom adds what a text holds. One word is often the name of something,
-// such as process.name, that only looks like a domain: domains says whether
-// they count.
-func (r *reader) extractFrom(text, role string, domains bool) {
+// extractFrom adds what a text holds. One word is often the name or the number
+// of something, such as process.name or finding/0123…, that only looks like a
+// domain or a hash: named says whether they count.
+func (r *reader) extractFrom(text, role string, named bool) {
 	for _, f := range observable.Extract(text) {
-		if f.Type == observable.Domain && !domains {
-			continue
+		switch f.Type {
+		case observable.Domain, observable.MD5, observable.SHA1, observable.SHA256, observable.SHA512:
+			if !named {
+				continue
+			}
+		default: // an address, a link or a CVE is one wherever it stands
 		}
 		r.add(observable.Observable{Type: f.Type, Value: f.Value}, role)
 	}

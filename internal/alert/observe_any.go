@@ -170,7 +170,7 @@ func roleOf(path []string) string {
 func roleName(name string) string {
 	for word := range strings.FieldsFuncSeq(name, func(c rune) bool { return c == '.' || c == '_' || c == '-' || c == ' ' }) {
 		switch {
-		case strings.HasPrefix(word, "src") || strings.HasPrefix(word, "sourc") || strings.HasPrefix(word, "client") || strings.HasPrefix(word, "orig") ||
+		case strings.HasPrefix(word, "src") || sourceWord(word) || strings.HasPrefix(word, "client") || strings.HasPrefix(word, "orig") ||
 			strings.HasPrefix(word, "attacker") || strings.HasPrefix(word, "remote") || strings.HasPrefix(word, "caller") || strings.HasPrefix(word, "initiator") ||
 			word == "saddr" || word == "sip" || strings.HasPrefix(word, "actor"):
 			return "source"
@@ -180,4 +180,19 @@ func roleName(name string) string {
 		}
 	}
 	return ""
+}
+
+// sourceWord tells source, sourceIP and sourceHost from names such as
+// sourceProperties, which speak of where a record comes from.
+func sourceWord(word string) bool {
+	rest, ok := strings.CutPrefix(word, "source")
+	if !ok {
+		return false
+	}
+	for _, what := range []string{"", "ip", "addr", "host", "endpoint", "user", "machine", "domain", "mac", "port", "network"} {
+		if rest == what || what != "" && strings.HasPrefix(rest, what) {
+			return true
+		}
+	}
+	return false
 }

@@ -22,7 +22,11 @@ func walkFunction(name string) walkCall {
 		}
 	case "pick":
 		return func(names [][]string) func(*machine, any) (any, error) {
-			return func(m *machine, v any) (any, error) { return pickFirst(m, v, names) }
+			return func(m *machine, v any) (any, error) { return pickFirst(m, v, names, false) }
+		}
+	case "pick_text":
+		return func(names [][]string) func(*machine, any) (any, error) {
+			return func(m *machine, v any) (any, error) { return pickFirst(m, v, names, true) }
 		}
 	case "pick_all":
 		return func(names [][]string) func(*machine, any) (any, error) {
@@ -185,14 +189,15 @@ func followAll(m *machine, list []any, path []string) (any, error) {
 	return out, m.growList(len(out))
 }
 
-// pickFirst gives the first value, at any depth, whose field has one of the names.
-func pickFirst(m *machine, v any, names [][]string) (any, error) {
+// pickFirst gives the first value, at any depth, whose field has one of the
+// names; where it is to be words, the first that is a text with a letter in it.
+func pickFirst(m *machine, v any, names [][]string, words bool) (any, error) {
 	index, err := m.index(v)
 	if err != nil || index == nil {
 		return nil, err
 	}
 	for _, name := range names {
-		if i := index.best(name); i >= 0 {
+		if i := index.best(name, words); i >= 0 {
 			return index.leaves[i].value, nil
 		}
 	}

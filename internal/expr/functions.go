@@ -158,7 +158,7 @@ var functionNames = []string{
 	"fromBase64", "now", "duration", "date", "timezone", "first", "last", "get", "take", "keys", "values", "toPairs",
 	"fromPairs", "reverse", "uniq", "concat", "flatten", "sort", "bitand", "bitor", "bitxor", "bitnand", "bitshl",
 	"bitshr", "bitushr", "bitnot", "in_cidr", "defang", "refang", "domain_of", "hash", "extract", "ago", "available",
-	"duration_text", "some", "at", "pick", "pick_all", "number", "extract_all",
+	"duration_text", "some", "at", "pick", "pick_text", "pick_all", "number", "extract_all",
 }
 
 func (c *compiler) callNode(n *ast.CallNode) (code, error) {

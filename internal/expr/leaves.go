@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Limits of looking through a value: what is deeper or more is not found.
@@ -207,14 +208,23 @@ func (x *leafIndex) all(name []string) []int32 {
 }
 
 // best gives the first that all would give, -1 where there is none.
-func (x *leafIndex) best(name []string) int32 {
+func (x *leafIndex) best(name []string, words bool) int32 {
 	best := int32(-1)
 	for _, i := range x.byName[name[len(name)-1]] {
+		if words && !hasLetter(x.leaves[i].value) {
+			continue
+		}
 		if x.matches(x.leaves[i].node, name) && (best < 0 || x.order(i, best) < 0) {
 			best = i
 		}
 	}
 	return best
+}
+
+// hasLetter tells whether a value is a text that holds words, not only digits.
+func hasLetter(v any) bool {
+	s, ok := v.(string)
+	return ok && strings.ContainsFunc(s, unicode.IsLetter)
 }
 
 func (x *leafIndex) order(a, b int32) int {
