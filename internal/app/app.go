@@ -33,6 +33,7 @@ type App struct {
 	api    *api
 	server *http.Server
 	listen net.Listener
+	aside  *metricsPort // metrics on a port of their own; nil: only on the first
 	secure bool
 	first  firstPerson
 
@@ -93,7 +94,7 @@ func cause(err error) error {
 }
 
 func (a *App) open(ctx context.Context, opt Options) (err error) {
-	if a.core, a.first, err = openCore(ctx, a.cfg, a.log); err != nil {
+	if a.core, a.first, err = openCore(ctx, a.cfg, opt.Version, a.log); err != nil {
 		return err
 	}
 	a.api = &api{core: a.core}
@@ -103,12 +104,15 @@ func (a *App) open(ctx context.Context, opt Options) (err error) {
 	}
 	routes := &httpapi.Server{
 		Identity: a.api, Tokens: a.api, People: a.api, Alerts: a.api, Cases: a.api, Runs: a.api, Approvals: a.api, Playbooks: a.api, Ledger: a.api,
-		Lists: a.api, Connections: a.api, Switches: a.api, Overrides: a.api, Alarms: a.api, Sources: a.api, Audit: a.api, Replays: a.api, Ingest: intake, Hooks: a.core.hookHandler(), Page: opt.Page, Health: a.core.db.Healthy,
+		Lists: a.api, Connections: a.api, Switches: a.api, Overrides: a.api, Alarms: a.api, Sources: a.api, Audit: a.api, Replays: a.api, Ingest: intake, Hooks: a.core.hookHandler(), Metrics: a.api.metricsHandler(), Page: opt.Page, Health: a.core.db.Healthy,
 		Version: opt.Version, Secure: a.secure, Log: a.log,
 	}
 	a.server = &http.Server{
 		Handler: routes.Handler(a.stop), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	if a.aside, err = openMetricsPort(a.cfg.Metrics.Listen, a.core.metrics); err != nil {
+		return errors.Join(err, a.core.close())
 	}
 	return nil
 }
@@ -194,6 +198,7 @@ func (a *App) Run(ctx context.Context) error {
 			served = nil
 		}
 	})
+	running.Go(func() { a.aside.serve(a.log) })
 	select {
 	case <-a.core.engine.Ready():
 		a.log.Info("ready", "url", a.URL())
@@ -202,6 +207,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	drained := a.drain()
+	a.aside.close()
 	endWork()
 	running.Wait()
 	return errors.Join(served, worked, drained, a.core.close())
@@ -246,6 +252,7 @@ func (a *App) Stop() error {
 		return nil
 	}
 	a.closed = true
+	a.aside.close()
 	return errors.Join(a.listen.Close(), a.core.close())
 }
 

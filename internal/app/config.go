@@ -29,6 +29,7 @@ type Config struct {
 	Content    string                  `yaml:"content" doc:"A folder with playbooks/, sources/ and scripts/, beside what is built in."`
 	Retention  RetentionConfig         `yaml:"retention" doc:"How long records are kept."`
 	Engine     EngineConfig            `yaml:"engine" doc:"How much runs may do at once."`
+	Metrics    MetricsConfig           `yaml:"metrics" doc:"What monitoring may read. /metrics shows it to an API token with metrics:read."`
 	Intake     IntakeConfig            `yaml:"intake" doc:"How much may wait between sources and the database."`
 }
 
@@ -135,6 +136,11 @@ type FloodConfig struct {
 	Times    int           `yaml:"times" min:"2" doc:"More than so many times the usual; default 10."`
 	MoreThan int           `yaml:"more_than" min:"1" doc:"More events than this, whatever is usual."`
 	Within   time.Duration `yaml:"within" doc:"In this time, at most 7d; default for more_than 1m."`
+}
+
+// MetricsConfig says where metrics are shown besides /metrics.
+type MetricsConfig struct {
+	Listen string `yaml:"listen" doc:"An address of its own for /metrics, host:port, on which nobody is asked for a token: keep it where only your monitoring reaches it."`
 }
 
 // IntakeConfig bounds what waits between sources and the database.

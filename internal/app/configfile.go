@@ -93,6 +93,11 @@ func (c *Config) problems() troubles {
 			t.add("expected a duration such as 90d", "nothing would be kept", "retention", r.name)
 		}
 	}
+	if c.Metrics.Listen != "" {
+		if err := CheckListen(c.Metrics.Listen); err != nil {
+			t.add("expected host:port, such as 127.0.0.1:9090", strings.TrimSuffix(err.Error(), ": invalid"), "metrics", "listen")
+		}
+	}
 	if c.Intake.QueueMiB < 1 || c.Intake.Waiting <= 0 {
 		t.add("expected queue_mib of 1 or more and waiting such as 1m", "nothing could wait to be stored", "intake")
 	}

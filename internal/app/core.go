@@ -52,6 +52,7 @@ type core struct {
 	refusals    refusals
 	health      healths
 	alarms      *alarmBook
+	metrics     *metrics
 	figures     *figures
 	watching    map[string]*watched // the sources, by name; fixed once it is open
 	gate        *ingest.Gate        // between the roads and the database
@@ -66,9 +67,10 @@ type core struct {
 // works yet when it returns; close undoes it.
 //
 // first is the administrator that a first start makes, empty otherwise.
-func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, first firstPerson, err error) {
+func openCore(ctx context.Context, cfg Config, version string, log *slog.Logger) (c *core, first firstPerson, err error) {
 	c = &core{cfg: cfg, log: log, now: time.Now, hashing: make(chan struct{}, hashesAtOnce), alarms: newAlarmBook(), figures: newFigures(), watching: map[string]*watched{}}
 	c.gate = &ingest.Gate{Most: cfg.Intake.queueBytes(), Now: c.now}
+	c.metrics = newMetrics(c, version)
 	for name, s := range cfg.Sources {
 		c.watching[name] = newWatched(name, s)
 	}
@@ -81,7 +83,7 @@ func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, first
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return c, first, fmt.Errorf("make the data folder: %w", err)
 	}
-	if c.db, err = store.Open(ctx, cmp.Or(cfg.Database, filepath.Join(cfg.Data, "riposte.db")), store.Options{OnCommit: tellWrites(log)}); err != nil {
+	if c.db, err = store.Open(ctx, cmp.Or(cfg.Database, filepath.Join(cfg.Data, "riposte.db")), store.Options{OnCommit: c.committed(log)}); err != nil {
 		return c, first, err
 	}
 	if _, err := c.meetPeople(ctx); err != nil {
@@ -139,6 +141,15 @@ func openCore(ctx context.Context, cfg Config, log *slog.Logger) (c *core, first
 	}
 	first, err = c.greet(ctx) // last: nothing may fail after it
 	return c, first, err
+}
+
+// committed is told of every batch of the writer.
+func (c *core) committed(log *slog.Logger) func(store.Commit) {
+	tell := tellWrites(log)
+	return func(n store.Commit) {
+		tell(n)
+		c.metrics.committed(n)
+	}
 }
 
 // tellWrites logs when the database stops taking writes and when it takes them

@@ -36,6 +36,7 @@ const (
 	SourcesRead       Permission = "sources:read"
 	AlarmsRead        Permission = "alarms:read"
 	AlarmsAcknowledge Permission = "alarms:acknowledge"
+	MetricsRead       Permission = "metrics:read" // by monitoring
 	AuditRead         Permission = "audit:read"
 	PeopleRead        Permission = "people:read"
 	PeopleWrite       Permission = "people:write" // tokens of others, too
@@ -47,7 +48,7 @@ func Permissions() []Permission {
 		AlertsRead, AlertsWrite, CasesRead, CasesWrite, RunsRead, RunsStart, RunsControl, ApprovalsRead, ApprovalsAnswer,
 		PlaybooksRead, PlaybooksWrite, PlaybooksPublish, LedgerRead, LedgerUndo, IntelRead, IntelWrite, ListsRead, ListsWrite,
 		ConnectionsRead, ConnectionsWrite, GuardRead, SwitchesRead, SwitchesOff, SwitchesOn, ProtectedOverride, SourcesRead,
-		AlarmsRead, AlarmsAcknowledge, AuditRead, PeopleRead, PeopleWrite,
+		AlarmsRead, AlarmsAcknowledge, MetricsRead, AuditRead, PeopleRead, PeopleWrite,
 	}
 }
 
@@ -71,7 +72,7 @@ func BuiltIn() []Role {
 	return []Role{
 		{Name: "viewer", Permissions: []Permission{
 			AlertsRead, CasesRead, RunsRead, ApprovalsRead, PlaybooksRead, LedgerRead, IntelRead, ListsRead, ConnectionsRead,
-			GuardRead, SwitchesRead, SourcesRead, AlarmsRead,
+			GuardRead, SwitchesRead, SourcesRead, AlarmsRead, MetricsRead,
 		}},
 		{Name: "analyst", Includes: []string{"viewer"}, Permissions: []Permission{
 			AlertsWrite, CasesWrite, RunsStart, RunsControl, ApprovalsAnswer, LedgerUndo, IntelWrite, ListsWrite, SwitchesOff, AlarmsAcknowledge,

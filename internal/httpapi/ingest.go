@@ -11,6 +11,12 @@ func RefuseSender(w http.ResponseWriter, r *http.Request) {
 		with("WWW-Authenticate", "Bearer"))
 }
 
+// RefuseReader answers a monitoring system that may not read metrics.
+func RefuseReader(w http.ResponseWriter, r *http.Request) {
+	writeProblem(w, r, unauthorized.problem("metrics need an API token with metrics:read; send it as Authorization: Bearer").
+		with("WWW-Authenticate", "Bearer"))
+}
+
 // SenderError answers a sender with an error: 400 for a body that cannot be
 // read, 503 where the same body may be sent again later.
 func SenderError(w http.ResponseWriter, r *http.Request, err error) {

@@ -42,6 +42,8 @@ type Server struct {
 	// Hooks starts playbooks by webhook below HookPath. It authenticates senders
 	// by itself. nil: none.
 	Hooks http.Handler
+	// Metrics answers at /metrics. It authenticates by itself. nil: nothing.
+	Metrics http.Handler
 	// Page serves everything that is not below /api/. nil: nothing.
 	Page http.Handler
 	// Health says why the server cannot do its work; nil, or an answer of nil: it can.
@@ -89,6 +91,9 @@ func (s *Server) Handler(stop <-chan struct{}) http.Handler {
 	}
 	if c.Hooks != nil {
 		mux.Handle("POST "+HookPath, c.Hooks)
+	}
+	if c.Metrics != nil {
+		mux.Handle("GET /metrics", c.Metrics)
 	}
 	if c.Page != nil {
 		mux.Handle("/", c.Page)
