@@ -34,6 +34,8 @@ func (c *core) openRoad(ctx context.Context, name string, s SourceConfig) (road,
 		return c.openSchedule(name, s, cursor)
 	case "imap":
 		return c.openMailbox(name, s, cursor)
+	case "kafka":
+		return c.openKafka(name, s, cursor)
 	case "pull":
 		return c.openPull(name, s, cursor)
 	case "syslog":

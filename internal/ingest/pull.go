@@ -256,6 +256,8 @@ func (p *Pull) store(ctx context.Context, page connector.SourcePage, next pullSt
 		if r := p.Source.readEvent(raw, now); r.is {
 			b.Alerts, b.Keys = append(b.Alerts, r.alert), append(b.Keys, page.Keys[i])
 			size += len(raw)
+		} else {
+			b.Skipped++
 		}
 	}
 	b.Cursor = cursor
