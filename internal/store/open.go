@@ -23,6 +23,7 @@ type DB struct {
 	queue   chan Job
 	written chan struct{} // closed when the writer has ended
 	health  atomic.Pointer[error]
+	commits atomic.Int64 // batches that the writer has ended
 
 	journal Journal
 

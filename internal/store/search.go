@@ -34,21 +34,22 @@ func wantSearch(tx *Tx, kind string, id int64) error {
 	return err
 }
 
-// KeepSearch keeps the index of words up to date until ctx ends. It leaves most of
-// the writer's time to others while these have work.
+// KeepSearch keeps the index of words up to date until ctx ends. While others
+// write it takes a small part of the time only: senders wait, searchers can.
 func (d *DB) KeepSearch(ctx context.Context) error {
+	const part = 9 // rests so many times as long as it worked
 	for {
-		began := time.Now()
+		began, commits := time.Now(), d.commits.Load()
 		more, err := d.IndexSearch(ctx)
-		rest := searchPause
-		if more {
-			rest = 0
-			if len(d.queue) > 0 {
-				rest = 3 * time.Since(began)
-			}
-		}
 		if err != nil && ctx.Err() == nil && !isStorage(d.be, err) {
 			return err
+		}
+		rest := searchPause
+		switch others := d.commits.Load() > commits+1; {
+		case more && others:
+			rest = part * time.Since(began)
+		case more:
+			rest = 0
 		}
 		select {
 		case <-ctx.Done():

@@ -162,6 +162,7 @@ func (b *batch) reset() {
 // commit runs the jobs, and those that come while it runs, in one transaction.
 func (d *DB) commit(b *batch) {
 	began := time.Now()
+	defer d.commits.Add(1)
 	tx, err := d.begin()
 	if err == nil {
 		err = d.runAll(tx, b, began)
