@@ -91,6 +91,7 @@ type parts struct {
 	fields                                                                          *expr.Value
 	entities                                                                        []part
 	observables                                                                     []part
+	named                                                                           bool // fields are named one by one: those without a value are left out
 }
 
 type part struct {
@@ -199,6 +200,10 @@ func (c *mappingCompiler) parts(t *alertTemplate) parts {
 	}
 	if t.Fields != nil {
 		p.fields = c.value(at+"fields", t.Fields)
+		if _, p.named = t.Fields.(map[string]any); p.named && p.fields != nil {
+			_, same := p.fields.Const() // one object for all records is not to be changed
+			p.named = !same
+		}
 	}
 	for i, e := range t.Entities {
 		p.entities = append(p.entities, part{e.Kind, e.Role, c.value(fmt.Sprintf("%sentities/%d/value", at, i), e.Value)})

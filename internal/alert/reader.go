@@ -185,6 +185,9 @@ func has[T comparable](list []T, v T) bool {
 // fields sets what playbooks see beyond the record, and the notes.
 func (r *reader) fields(v any) {
 	fields, _ := v.(map[string]any)
+	if r.m.parts.named {
+		maps.DeleteFunc(fields, func(_ string, v any) bool { return v == nil })
+	}
 	if len(r.notes) > 0 || r.as != "" {
 		if fields = maps.Clone(fields); fields == nil { // it may be a part of the event
 			fields = map[string]any{}
