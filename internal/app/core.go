@@ -50,6 +50,7 @@ type core struct {
 	webhook     *ingest.Webhook
 	hooks       map[string]*sender
 	refusals    refusals
+	losses      losses
 	health      healths
 	alarms      *alarmBook
 	metrics     *metrics
