@@ -74,12 +74,6 @@ func (t *taking) ready() error {
 	return nil
 }
 
-// nowhere is the world of a decision that hangs on nothing that came before.
-type nowhere struct{}
-
-func (nowhere) Open(alert.ID) (bool, error)             { return false, nil }
-func (nowhere) CaseOf(string, time.Time) (int64, error) { return 0, nil }
-
 // prepare makes the row of an alert as it most often ends: as it does where
 // nothing came before.
 func (t *taking) prepare(a *arrival) error {
@@ -88,7 +82,7 @@ func (t *taking) prepare(a *arrival) error {
 	}
 	row := a.came
 	a.prepared = t.rules.Prepare(&a.came, nil)
-	d, err := t.rules.Foresee(a.prepared, triage.NewState(), nowhere{})
+	d, err := t.rules.Foresee(a.prepared, triage.NewState(), triage.Nowhere{})
 	if err != nil {
 		return err
 	}

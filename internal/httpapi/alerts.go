@@ -24,6 +24,7 @@ type AlertFilter struct {
 	Text        string
 	Observable  string
 	Case        int64
+	Into        int64
 }
 
 // Severity is a severity's word.
@@ -50,7 +51,7 @@ func (s Severity) Number() int {
 	return 0
 }
 
-// Alert is an alert as clients see it. Lists leave out fields and raw.
+// Alert is an alert as clients see it. Lists leave out fields, raw and history.
 type Alert struct {
 	ID          string          `json:"id" example:"A-5521"`
 	Source      string          `json:"source" doc:"The configured source that it came by."`
@@ -73,6 +74,23 @@ type Alert struct {
 	Fields      map[string]any  `json:"fields,omitempty" doc:"What the source said beyond the fields above."`
 	Raw         json.RawMessage `json:"raw,omitempty" doc:"As it came."`
 	Runs        []string        `json:"runs,omitempty" doc:"Runs that it started."`
+	Tags        []string        `json:"tags,omitempty"`
+	Rule        string          `json:"rule,omitempty" doc:"The triage rule that decided, absent where a person or a playbook did."`
+	Rules       int             `json:"rules,omitempty" doc:"The rule set that it is of: GET /api/triage/rules/NUMBER."`
+	Outcome     string          `json:"outcome,omitempty" doc:"What happened to it, in one sentence."`
+	Into        string          `json:"into,omitempty" example:"A-5520" doc:"The alert that it is folded into, or the case that it is in."`
+	Folded      int             `json:"folded,omitempty" doc:"How many alerts are folded into it: GET /api/alerts?into=ID lists them."`
+	Verdict     string          `json:"verdict,omitempty" enum:"true_positive,benign_positive,false_positive,undetermined" doc:"Of whoever closed it."`
+	Given       *GivenAlert     `json:"given,omitempty" doc:"What the source said where a triage rule says otherwise."`
+	History     []AlertEvent    `json:"history,omitempty" doc:"How it came to stand as it does."`
+	Problems    []string        `json:"problems,omitempty" doc:"Triage rules that could not be worked out for it."`
+}
+
+// GivenAlert is what a source said.
+type GivenAlert struct {
+	Severity Severity `json:"severity,omitempty" enum:"informational,low,medium,high,critical"`
+	Category string   `json:"category,omitempty"`
+	Tags     []string `json:"tags,omitempty"`
 }
 
 // Observable is a value seen.
@@ -99,6 +117,7 @@ type listAlertsInput struct {
 	Text        string   `query:"q" maxLength:"200" doc:"Words, anywhere in the alert, in any order: a word may be the beginning of a longer one, words in quotes stand one after the other."`
 	Observable  string   `query:"observable" maxLength:"2048" doc:"A value seen in the alert."`
 	Case        string   `query:"case" maxLength:"32"`
+	Into        string   `query:"into" maxLength:"32" doc:"Only those that are folded into this alert."`
 }
 
 type recordInput struct {
@@ -113,8 +132,12 @@ func (a *api) alertRoutes() {
 			if err != nil {
 				return nil, err
 			}
+			into, err := reference(alertCode, "into", in.Into)
+			if err != nil {
+				return nil, err
+			}
 			return listed(a.Alerts.Alerts(ctx, in.caller, AlertFilter{
-				Status: in.Status, Source: in.Source, MinSeverity: in.MinSeverity.Number(), Text: in.Text, Observable: in.Observable, Case: c,
+				Status: in.Status, Source: in.Source, MinSeverity: in.MinSeverity.Number(), Text: in.Text, Observable: in.Observable, Case: c, Into: into,
 			}, in.page()))
 		})
 	add(a, auth.AlertsRead, op("alerts", get, "/api/alerts/{id}", "get-alert", "Read an alert with everything that came"),

@@ -40,7 +40,7 @@ func TestWrongRequestsAreToldPrecisely(t *testing.T) {
 		{name: "no ID in the body", method: "POST", path: "/api/runs", body: `{"playbook":"block-ip","alert":"C-1"}`, status: 422, kind: "invalid",
 			errs: []ProblemError{{Detail: "it is not an ID of the form A-123", Pointer: "#/alert"}}},
 		{name: "unknown parameter", method: "GET", path: "/api/alerts?sort=up", status: 422, kind: "invalid",
-			errs: []ProblemError{{Detail: "there is no such parameter; expected one of case, cursor, limit, min_severity, observable, q, source, status", Parameter: "sort"}}},
+			errs: []ProblemError{{Detail: "there is no such parameter; expected one of case, cursor, into, limit, min_severity, observable, q, source, status", Parameter: "sort"}}},
 		{name: "limit too high", method: "GET", path: "/api/alerts?limit=501", status: 422, kind: "invalid",
 			errs: []ProblemError{{Detail: "expected a number of at most 500", Parameter: "limit"}}},
 		{name: "limit that is none", method: "GET", path: "/api/alerts?limit=many", status: 422, kind: "invalid",

@@ -22,6 +22,8 @@ type Server struct {
 	Tokens      Tokens
 	People      People
 	Alerts      Alerts
+	AlertMoves  AlertMoves
+	Triage      Triage
 	Cases       Cases
 	Runs        Runs
 	Approvals   Approvals
@@ -115,6 +117,8 @@ func (a *api) routes() {
 	a.tokenRoutes()
 	a.peopleRoutes()
 	a.alertRoutes()
+	a.alertMoveRoutes()
+	a.triageRoutes()
 	a.caseRoutes()
 	a.runRoutes()
 	a.approvalRoutes()
