@@ -224,6 +224,12 @@ func (f *finder) fact(k keyName, s string, far int) {
 		}
 	case "host", "src_host", "dst_host", "device":
 		f.hostOrAddress(k.fact, s, rank)
+	case "rule":
+		if strings.Trim(s, "0123456789.-") == "" { // its number
+			f.set("rule_id", s, rank+2000)
+			return
+		}
+		f.set(k.fact, s, rank)
 	default:
 		f.set(k.fact, s, rank)
 	}
@@ -259,7 +265,7 @@ func (f *finder) hostOrAddress(fact, s string, rank int) {
 		}
 		return
 	}
-	if len(s) <= 255 && !strings.ContainsAny(s, " \t\n{}") {
+	if len(s) <= 255 && !strings.ContainsAny(s, " \t\n{}\\") {
 		f.set(fact, s, rank)
 	}
 }

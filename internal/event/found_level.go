@@ -74,7 +74,7 @@ var (
 	ciscoMark  = regexp.MustCompile(`%([A-Z][A-Z0-9_]{1,30}(?:-[A-Z][A-Z0-9_]*)*)-(?:SLOT\d+-)?([0-7])-([A-Z0-9_]+)`)
 	huaweiMark = regexp.MustCompile(`%%\d\d([A-Za-z0-9_-]+)/([0-7])/([A-Z0-9_]+)`)
 	f5Mark     = regexp.MustCompile(`^(0[0-9a-f]{7}):([0-7]): `)
-	codeMark   = regexp.MustCompile(`\b(?:AH\d{5}|[A-Z]{2,6}-\d{3,6}|MSG_ID_[A-Z_]+)\b`)
+	codeMark   = regexp.MustCompile(`\b(?:AH\d{5}|MSG_ID_[A-Z_]+|CVE-\d{4}-\d{4,7})\b`)
 	wordMark   = regexp.MustCompile(`(?:^|[\s\[(<|,:.])(?i:(emerg|emergency|alert|fatal|crit|critical|error|err|warning|warn|notice|information|info|debug|trace|severe)(?:[\])>|]|:\s| - |\s+-- |\(\d+\):))`)
 	upperMark  = regexp.MustCompile(`(?:^|\s)(EMERGENCY|ALERT|FATAL|CRITICAL|CRIT|ERROR|WARNING|WARN|NOTICE|INFO|DEBUG|TRACE)(?:\s|$)`)
 	auditMark  = regexp.MustCompile(`\b(AUDIT_FAILURE|AUDIT_SUCCESS|INFORMATION|WARNING|ERROR)\((\d+)\)`)
@@ -83,7 +83,7 @@ var (
 // Words that tell how bad an event is where nothing else does. What was only
 // looked for, or is a product's name, is rare in one line of a log.
 var (
-	attackWords = regexp.MustCompile(`(?i)\b(attack|exploit|malware|malicious|virus|trojan|ransom\w*|rootkit|backdoor|botnet|intrusion|brute.?force|(?:sql|code|command)[ -]?injection|sqli|xss|cross.?site|flood|spoof(?:ed|ing)?|shellcode|phish\w*|worm|overflow|break-?in|c2|command and control|possible break|reconnaissance|port.?scan|ddos|dos)\b`)
+	attackWords = regexp.MustCompile(`(?i)\b(attacks?|exploit\w*|malware|malicious|virus|trojan|ransom\w*|rootkit|backdoor|botnet|intrusion|brute.?force|(?:sql|code|command)[ -]?injection|sqli|xss|cross.?site|flood|spoof(?:ed|ing)?|shellcode|phish\w*|worm|overflow|break-?in|c2|command and control|possible break|reconnaissance|port.?scan|ddos|dos)\b`)
 	trouble     = regexp.MustCompile(`(?i)\b(fail(?:ed|ure|s)?|denied|deny|reject(?:ed)?|block(?:ed)?|drop(?:ped)?|refused|unauthori[sz]ed|forbidden|invalid|illegal|violation|locked out|lockout|disconnected|mismatch|not allowed|incorrect|bad)\b`)
 	// webAttack are the marks of an attack in a web request.
 	webAttack = regexp.MustCompile(`(?i)(\.\./|%2e%2e|union(?:\s|\+|%20)+select|/etc/passwd|<script|%3cscript|cmd\.exe|xp_cmdshell|\bselect(?:\s|\+|%20).+from|sleep\(|\$\{jndi:|/\.env\b|wp-login|eval\(|base64_decode|declare(?:\s|%20|\+)@)`)

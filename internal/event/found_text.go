@@ -66,6 +66,9 @@ func (f *finder) addresses(text string) {
 		if at[0] > 0 && partOfWord(text[at[0]-1]) || at[1] < len(text) && (partOfWord(text[at[1]]) || text[at[1]] == '.' && at[1]+1 < len(text) && digit(text[at[1]+1])) {
 			continue
 		}
+		if strings.IndexByte(text[at[0]:at[1]], '.') < 0 && (at[1] < len(text) && text[at[1]] == ':' || at[0] > 0 && text[at[0]-1] == ':') {
+			continue // a fingerprint
+		}
 		a, err := netip.ParseAddr(text[at[0]:at[1]])
 		if err != nil || a.IsUnspecified() {
 			continue
@@ -107,9 +110,9 @@ func partOfWord(c byte) bool {
 // surest first.
 var userWords = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)\b(?:invalid|illegal|nonexistent|unknown|authenticating|remote) user ['"]?([^\s'",;:()\[\]]+)`),
+	regexp.MustCompile(`(?i)\busers?\s*[:=]?\s*['"<(]([^'",;<>()]{1,80})['">)]`),
 	regexp.MustCompile(`(?i)\b(?:password|publickey|pubkey|keyboard-interactive/pam|gssapi-with-mic|opened|closed|exceeded|error|failure|attempt|succeeded|command|challenge|denied|authentication) for (?:user )?['"]?([^\s'",;:()\[\]]+)`),
 	regexp.MustCompile(`(?i)\b(?:user\s?name|login name|account name|uname|user id)\s*[:=]\s*['"<]?([^\s'",;<>()\[\]]+)`),
-	regexp.MustCompile(`(?i)\busers?\s*[:=]?\s*['"<(]([^'",;<>()]{1,80})['">)]`),
 	regexp.MustCompile(`(?i)\buser\s*[:=]\s*([^\s'",;<>()\[\]]+)`),
 	regexp.MustCompile(`(?i)\b(?:by|for|the|of|remote) user ([^\s'",;:()\[\]]+)`),
 	regexp.MustCompile(`(?i)\b(?:administrator|admin|account)\s+['"]?([a-z0-9][\w.@\\-]*)['"]?\s+(?:logged|login|has|was|failed|from)`),
@@ -129,7 +132,7 @@ var noUser = map[string]bool{
 	"is": true, "was": true, "from": true, "for": true, "not": true, "logged": true, "name": true, "authentication": true, "account": true, "to": true,
 	"has": true, "id": true, "the": true, "unknown": true, "login": true, "agent": true, "agents": true, "in": true, "on": true, "and": true, "or": true, "with": true, "of": true,
 	"password": true, "by": true, "a": true, "an": true, "no": true, "priv": true, "group": true, "groups": true, "session": true, "interface": true, "input": true, "data": true, "file": true,
-	"activity": true, "management": true, "service": true, "ip": true, "enabled": true, "disabled": true, "number": true,
+	"activity": true, "nonexistent": true, "invalid": true, "illegal": true, "ssh2": true, "management": true, "service": true, "ip": true, "enabled": true, "disabled": true, "number": true,
 }
 
 // people finds who an event is about.
@@ -172,7 +175,7 @@ func (f *finder) deed(text string) {
 
 // beforeMessage are the marks that a title needs not: numbers, levels, names of
 // parts in brackets.
-var beforeMessage = regexp.MustCompile(`^(?:\s*(?:\[[^\]]{0,60}\]|\d+\.\d+|[:>|,-]|(?:emerg|alert|fatal|crit|critical|error|err|warning|warn|notice|info|debug|trace)\s*[:|-])\s*)+`)
+var beforeMessage = regexp.MustCompile(`^(?:\s*(?:\[[^\]]{0,60}\]|[:>|,-]|(?:emerg|alert|fatal|crit|critical|error|err|warning|warn|notice|info|debug|trace)\s*[:|-])\s*)+`)
 
 // title makes a line for people: the rule's name, else what the message says,
 // else what kind of event it is.
@@ -201,8 +204,10 @@ func (f *finder) title(e Event) {
 	default:
 		title = f.kind()
 	}
-	if title = strings.TrimSpace(title); title == "" {
-		title = firstLine(e.Text)
+	for _, other := range []string{firstLine(f.message), firstLine(e.Text)} {
+		if title = strings.TrimSpace(title); title == "" {
+			title = other
+		}
 	}
 	f.out["title"] = title
 }
@@ -216,7 +221,11 @@ func (f *finder) keySaid(fact string) bool {
 // kind is what kind of event it is, of the parts that say so.
 func (f *finder) kind() string {
 	var parts []string
-	for _, name := range []string{"product", "category", "action", "outcome"} {
+	names := []string{"product", "category", "action", "outcome"}
+	if f.out["method"] != nil {
+		names = []string{"method", "url", "outcome", "status"}
+	}
+	for _, name := range names {
 		if s, ok := f.out[name].(string); ok && len(s) < 60 {
 			parts = append(parts, s)
 		}
