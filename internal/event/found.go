@@ -2,6 +2,7 @@ package event
 
 import (
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +28,8 @@ const (
 // rule, rule_id, id, product, protocol, src_ip, src_port, src_host, dst_ip,
 // dst_port, dst_host, ips, host (that the event is about), device (that wrote
 // it), user, target_user, users, process, command, file, url, domain, mac, hash,
-// sender, recipient, status, method.
+// sender, recipient, status, method, text (the message, for observables to be
+// extracted from).
 func Found(e Event, now time.Time) map[string]any {
 	f := finder{now: now, out: map[string]any{}, rank: map[string]int{}}
 	f.message = f.read(e)
@@ -36,8 +38,14 @@ func Found(e Event, now time.Time) map[string]any {
 	f.severity(e)
 	f.time(e)
 	f.title(e)
+	if f.message != "" {
+		f.out["text"] = addressAndPort.ReplaceAllString(f.message, "$1 $2")
+	}
 	return f.out
 }
+
+// addressAndPort is how firewalls write both; to others it looks like a URL.
+var addressAndPort = regexp.MustCompile(`\b((?:\d{1,3}\.){3}\d{1,3})[/#](\d{1,5})\b`)
 
 // finder collects the facts of one event.
 type finder struct {
