@@ -124,9 +124,9 @@ func odd(rng *rand.Rand, v any) any {
 	return odds[rng.Intn(len(odds))]
 }
 
-// TestAnUpdateOfAnAlertIsTheSameAlert changes what a product changes when it
+// TestWhatACloudProductSendsAgainIsTheSameAlert changes what a product changes when it
 // sends an alert again.
-func TestAnUpdateOfAnAlertIsTheSameAlert(t *testing.T) {
+func TestWhatACloudProductSendsAgainIsTheSameAlert(t *testing.T) {
 	t.Parallel()
 	dir, all := corpora(t), everyMapping(t)
 	for file, changes := range map[string]map[string]any{

@@ -29,6 +29,10 @@ func TestEventsAsTheVendorsDocumentThemAreRead(t *testing.T) {
 			`{"_index": ".internal.alerts-security.alerts-default-000001", "_id": "u-2", "_source": {"@timestamp": ["2026-03-01T10:05:00.000Z"], "kibana.alert.uuid": ["u-2"], "kibana.alert.rule.name": ["Beacon"], "kibana.alert.risk_score": [21], "host.name": ["ws-2"], "destination.ip": ["198.51.100.7"], "threat.technique.id": ["T1071"]}}`,
 			`elastic-security | Beacon on ws-2 | 2 | 2026-03-01T10:05:00Z | T1071 | host=ws-2 | ip/destination=198.51.100.7 | `,
 		},
+		"Elastic, by the connector's template, with fields that the alert lacks": {
+			`{"_id": "u-4", "@timestamp": "2026-03-01T10:00:00.000Z", "kibana.alert.rule.name": "Port scan", "kibana.alert.severity": "low", "kibana.alert.risk_score": "21", "host.name": "", "user.name": "", "source.ip": "203.0.113.9"}`,
+			`elastic-security | Port scan | 2 | 2026-03-01T10:00:00Z |  |  | ip/source=203.0.113.9 | `,
+		},
 		"Elastic, nested all the way": {
 			`{"@timestamp": "2026-03-01T10:05:00.000Z", "kibana": {"alert": {"uuid": "u-3", "severity": "critical", "rule": {"name": "Ransom note", "uuid": "r-3"}}}, "host": {"name": "srv-1"}}`,
 			`elastic-security | Ransom note on srv-1 | 5 | 2026-03-01T10:05:00Z |  | host=srv-1 |  | `,
