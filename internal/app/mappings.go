@@ -80,25 +80,18 @@ func readMappings(files fs.FS, folder string, byID map[string]*alert.Mapping) er
 	if err != nil {
 		return err
 	}
-	var wrong strictyaml.Errors
+	var wrong []error
 	for _, name := range names {
 		src, err := fs.ReadFile(files, name)
 		if err != nil {
 			return err
 		}
 		m, err := alert.ParseMapping(filepath.Join(folder, name), src)
-		var places strictyaml.Errors
-		if errors.As(err, &places) {
-			wrong = append(wrong, places...)
-			continue
-		}
 		if err != nil {
-			return err
+			wrong = append(wrong, err)
+			continue
 		}
 		byID[m.ID] = m
 	}
-	if len(wrong) > 0 {
-		return wrong
-	}
-	return nil
+	return errors.Join(wrong...)
 }

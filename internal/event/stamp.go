@@ -134,18 +134,19 @@ func moment(year int, month time.Month, day, h, m, s, ns int, zone *time.Locatio
 	return time.Date(year, month, day, h, m, s, ns/1000*1000, zone).UTC()
 }
 
-// nearest is the year that puts a day nearest to now, but not more than a day
-// ahead of it: devices have clocks that are wrong, and logs that are late, but
-// none of next month.
+// nearest is the year that puts a day nearest to now.
 func nearest(now time.Time, month time.Month, day, h, m, s, ns int, zone *time.Location) time.Time {
-	for year := now.Year() + 1; year >= now.Year()-4; year-- {
+	var best time.Time
+	for year := now.Year() - 1; year <= now.Year()+1; year++ {
 		t := moment(year, month, day, h, m, s, ns, zone)
-		leapless := month == time.February && day == 29 && t.UTC().Month() == time.March && t.UTC().Day() == 1
-		if !t.IsZero() && !leapless && t.Sub(now) <= 24*time.Hour {
-			return t
+		if t.IsZero() || month == time.February && day == 29 && t.Day() != 29 && t.Month() != time.February {
+			continue
+		}
+		if best.IsZero() || t.Sub(now).Abs() < best.Sub(now).Abs() {
+			best = t
 		}
 	}
-	return time.Time{}
+	return best
 }
 
 // nameStamp reads times that begin with a name: Mar 14 09:26:53, with a year

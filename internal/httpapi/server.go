@@ -22,8 +22,6 @@ type Server struct {
 	Tokens      Tokens
 	People      People
 	Alerts      Alerts
-	AlertMoves  AlertMoves
-	Triage      Triage
 	Cases       Cases
 	Runs        Runs
 	Approvals   Approvals
@@ -34,6 +32,7 @@ type Server struct {
 	Switches    Switches
 	Overrides   Overrides
 	Alarms      Alarms
+	Closings    Closings
 	Sources     Sources
 	Audit       Audit
 	Replays     Replays
@@ -117,8 +116,7 @@ func (a *api) routes() {
 	a.tokenRoutes()
 	a.peopleRoutes()
 	a.alertRoutes()
-	a.alertMoveRoutes()
-	a.triageRoutes()
+	a.closingRoutes()
 	a.caseRoutes()
 	a.runRoutes()
 	a.approvalRoutes()

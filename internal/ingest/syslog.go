@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,15 +40,12 @@ type Syslog struct {
 
 	// Lost is told of messages that nobody can get back, and why; nil: nobody is.
 	Lost func(n int, why string)
-	// Told is told how it goes: nil while messages are stored, else why they wait;
-	// nil: nobody is.
-	Told func(error)
 	// Listening is told the addresses, once all are open; nil: nobody is.
 	Listening func([]net.Addr)
 	Now       func() time.Time // nil means time.Now
 	Log       *slog.Logger     // nil means slog.Default
 
-	queue   atomic.Pointer[queue]
+	queue   *queue
 	places  places
 	refused tally
 }
@@ -67,20 +63,12 @@ const (
 	// stallTime is how long the rest of a message may take.
 	stallTime = 30 * time.Second
 	// lastWords is how long is listened for what is on its way when Riposte stops;
-	// hush is how long nothing must come for it to be all.
+	// quiet is how long nothing must come for it to be all.
 	lastWords = 2 * time.Second
-	hush      = 50 * time.Millisecond
+	quiet     = 50 * time.Millisecond
 	// storeTime is how long storing may take when Riposte stops.
 	storeTime = 10 * time.Second
 )
-
-// Waiting is how many messages, and bytes of them, wait to be stored.
-func (s *Syslog) Waiting() (events, bytes int) {
-	if q := s.queue.Load(); q != nil {
-		return q.waiting()
-	}
-	return 0, 0
-}
 
 // Run listens until ctx ends, and returns when what was received is stored.
 func (s *Syslog) Run(ctx context.Context) error {
@@ -89,14 +77,13 @@ func (s *Syslog) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	q := newQueue(queueBytes)
-	s.queue.Store(q)
+	s.queue = newQueue(queueBytes)
 	var hearing, storing sync.WaitGroup
 	for range storers {
-		storing.Go(func() { s.store(ctx, q) })
+		storing.Go(func() { s.store(ctx) })
 	}
 	for _, l := range open {
-		hearing.Go(func() { l.hear(ctx, q) })
+		hearing.Go(func() { l.hear(ctx) })
 	}
 	if s.Listening != nil {
 		var at []net.Addr
@@ -108,13 +95,13 @@ func (s *Syslog) Run(ctx context.Context) error {
 	hearing.Go(func() { s.tellRefused(ctx) })
 	<-ctx.Done()
 	giveUp := time.AfterFunc(lastWords+storeTime, func() {
-		if n := q.giveUp(); n > 0 {
+		if n := s.queue.giveUp(); n > 0 {
 			s.lose(n, "they could not be stored before Riposte stopped")
 		}
 	})
 	defer giveUp.Stop()
 	hearing.Wait()
-	q.close()
+	s.queue.close()
 	storing.Wait()
 	return nil
 }
@@ -144,7 +131,7 @@ func (s *Syslog) defaults() {
 // ear is one port that is listened on.
 type ear interface {
 	// hear puts messages into the queue until ctx ends, and then what is on its way.
-	hear(ctx context.Context, q *queue)
+	hear(ctx context.Context)
 	addr() net.Addr
 	close() error
 }
@@ -230,9 +217,9 @@ func (s *Syslog) allows(a netip.Addr) bool {
 }
 
 // store stores what is in the queue until it is closed and empty.
-func (s *Syslog) store(ctx context.Context, q *queue) {
+func (s *Syslog) store(ctx context.Context) {
 	for {
-		events := q.take(maxChunk, maxChunkBytes)
+		events := s.queue.take(maxChunk, maxChunkBytes)
 		if len(events) == 0 {
 			return
 		}
@@ -257,9 +244,6 @@ func (s *Syslog) take(ctx context.Context, b Batch) {
 		try, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 		_, err := s.Sink.Take(try, b)
 		cancel()
-		if s.Told != nil && ctx.Err() == nil {
-			s.Told(err)
-		}
 		if err == nil {
 			return
 		}

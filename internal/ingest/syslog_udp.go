@@ -15,7 +15,6 @@ import (
 type udpEar struct {
 	s *Syslog
 	c *net.UDPConn
-	q *queue
 
 	noRoom int   // messages that found no room in the queue, not told yet
 	missed int64 // datagrams that the system had no room for, told already
@@ -35,8 +34,7 @@ func newUDPEar(s *Syslog, c *net.UDPConn) *udpEar {
 func (e *udpEar) addr() net.Addr { return e.c.LocalAddr() }
 func (e *udpEar) close() error   { return e.c.Close() }
 
-func (e *udpEar) hear(ctx context.Context, q *queue) {
-	e.q = q
+func (e *udpEar) hear(ctx context.Context) {
 	defer func() { _ = e.c.Close() }()
 	// A read under way ends at once when ctx does; then what has come is read on.
 	stop := context.AfterFunc(ctx, func() { _ = e.c.SetReadDeadline(time.Now()) })
@@ -55,7 +53,7 @@ func (e *udpEar) hear(ctx context.Context, q *queue) {
 			if ending.IsZero() {
 				ending = now.Add(lastWords)
 			}
-			wait = minTime(now.Add(hush), ending)
+			wait = minTime(now.Add(quiet), ending)
 		}
 		_ = e.c.SetReadDeadline(wait) // the read tells what is wrong
 		n, from, err := e.c.ReadFromUDPAddrPort(buf)
@@ -68,7 +66,7 @@ func (e *udpEar) hear(ctx context.Context, q *queue) {
 			return
 		case !late:
 			e.s.Log.Warn("syslog datagram not read", "source", e.s.Source.Name, "error", err)
-			<-time.After(hush) // it may be so again at once
+			<-time.After(quiet) // it may be so again at once
 		}
 	}
 }
@@ -88,7 +86,7 @@ func (e *udpEar) put(raw []byte, from netip.Addr) {
 	if m.raw = bytes.Trim(m.raw, "\r\n\x00"); len(m.raw) == 0 {
 		return // to see whether somebody listens
 	}
-	if !e.q.offer(event{raw: bytes.Clone(m.raw), cut: m.cut, from: from.String()}) {
+	if !e.s.queue.offer(event{raw: bytes.Clone(m.raw), cut: m.cut, from: from.String()}) {
 		e.noRoom++
 	}
 }
