@@ -31,6 +31,7 @@ type cli struct {
 	Alarm      alarmCmd      `cmd:"" group:"server" help:"What is wrong now, or was."`
 	Source     sourceCmd     `cmd:"" help:"Where alerts come from."`
 	Alert      alertCmd      `cmd:"" group:"server" help:"What sources report."`
+	Triage     triageCmd     `cmd:"" group:"server" help:"What becomes of alerts: rules, and what others would have done."`
 	Case       caseCmd       `cmd:"" group:"server" help:"What people work on."`
 	Run        runCmd        `cmd:"" group:"server" help:"Executions of playbooks."`
 	Approval   approvalCmd   `cmd:"" group:"server" help:"What people are asked."`

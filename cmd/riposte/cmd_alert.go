@@ -2,13 +2,22 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"riposte/internal/httpapi"
 )
 
 type alertCmd struct {
 	List alertListCmd `cmd:"" help:"List alerts, the newest first."`
-	Show alertShowCmd `cmd:"" help:"Show an alert with everything that came."`
+	Show alertShowCmd `cmd:"" help:"Show an alert with everything that came, and what became of it."`
+
+	Close  alertCloseCmd  `cmd:"" help:"Close alerts with a verdict."`
+	Reopen alertReopenCmd `cmd:"" help:"Open alerts again that were closed or dropped."`
+	Drop   alertDropCmd   `cmd:"" help:"Drop alerts: they are noise, and kept all the same."`
+	Attach alertAttachCmd `cmd:"" help:"Put alerts into a case, or open one for them."`
+	Detach alertDetachCmd `cmd:"" help:"Take alerts out of their case."`
+	Fold   alertFoldCmd   `cmd:"" help:"Fold alerts into one that is open."`
+	Unfold alertUnfoldCmd `cmd:"" help:"Take alerts out of the one that they are folded into."`
 }
 
 type alertListCmd struct {
@@ -16,6 +25,7 @@ type alertListCmd struct {
 	Status     string `name:"status" enum:",new,folded,in_case,closed,dropped" default:"" help:"Only alerts of this status."`
 	Source     string `name:"source" help:"Only alerts of this source."`
 	Severity   string `name:"min-severity" enum:",informational,low,medium,high,critical" default:"" help:"This severity or a higher one."`
+	Into       string `name:"into" placeholder:"ALERT" help:"Only those that are folded into this alert."`
 	Observable string `name:"observable" help:"Only alerts with this value in them."`
 	Text       string `name:"text" short:"q" help:"Only those with these words in them, anywhere."`
 }
@@ -32,12 +42,12 @@ func (c *alertListCmd) Run(w *world) error {
 		return err
 	}
 	items, err := fetchAll[httpapi.Alert](s, "/api/alerts",
-		filters("status", c.Status, "source", c.Source, "min_severity", c.Severity, "observable", c.Observable, "q", c.Text), c.paging)
+		filters("status", c.Status, "source", c.Source, "min_severity", c.Severity, "observable", c.Observable, "q", c.Text, "into", c.Into), c.paging)
 	if err != nil {
 		return err
 	}
-	return printList(w, items, "no alerts", []string{"id", "severity", "status", "title", "source", "count", "received", "case"}, func(a httpapi.Alert) []string {
-		return []string{a.ID, string(a.Severity), a.Status, clip(a.Title, 60), a.Source, fmt.Sprint(a.Count), stamp(a.Received), a.Case}
+	return printList(w, items, "no alerts", []string{"id", "severity", "status", "title", "source", "count", "folded", "received", "outcome"}, func(a httpapi.Alert) []string {
+		return []string{a.ID, string(a.Severity), a.Status, clip(a.Title, 60), a.Source, fmt.Sprint(a.Count), fmt.Sprint(a.Folded), stamp(a.Received), clip(a.Outcome, 60)}
 	})
 }
 
@@ -65,12 +75,18 @@ func (c *alertShowCmd) Run(w *world) error {
 	if w.json {
 		return w.printJSON(a)
 	}
-	w.facts("alert", a.ID, "title", a.Title, "severity", string(a.Severity), "status", a.Status, "source", a.Source, "category", a.Category,
+	folded := ""
+	if a.Folded > 0 {
+		folded = fmt.Sprintf("%d alerts; riposte alert list --into %s", a.Folded, a.ID)
+	}
+	w.facts("alert", a.ID, "title", a.Title, "severity", string(a.Severity), "status", a.Status, "outcome", a.Outcome, "rule", a.Rule,
+		"verdict", a.Verdict, "into", a.Into, "folded into it", folded, "tags", strings.Join(a.Tags, ", "), "problems", strings.Join(a.Problems, "; "), "source", a.Source, "category", a.Category,
 		"description", a.Description, "case", a.Case, "count", fmt.Sprint(a.Count), "time", stamp(a.Time), "received", stamp(a.Received),
 		"last seen", stamp(a.LastSeen), "link", a.Link, "error", a.Error)
 	for _, o := range a.Observables {
 		fmt.Fprintf(w.out, "%s  %s  %s\n", o.Type, oneLine(o.Value), o.Role)
 	}
+	w.history(a.History)
 	if len(a.Raw) > 0 {
 		fmt.Fprintf(w.out, "\n%s\n", oneLine(string(a.Raw)))
 	}

@@ -58,3 +58,24 @@ func BenchmarkReadEVE(b *testing.B) {
 func BenchmarkReadGeneric(b *testing.B) {
 	benchRead(b, "generic-json", benchFile("suricata-eve-alert.jsonl"))
 }
+
+// BenchmarkReadEVEAuto finds the mapping among all that are shipped first.
+func BenchmarkReadEVEAuto(b *testing.B) {
+	set := every(b)
+	all := lines(b, benchFile("suricata-eve-alert.jsonl"))
+	b.ReportAllocs()
+	i, before := 0, cpu()
+	for b.Loop() {
+		if _, _, err := set.Read("bench", all[i%len(all)], now); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
+	b.ReportMetric(float64(cpu()-before)/float64(i), "cpu-ns/op")
+}
+
+func BenchmarkReadWindows(b *testing.B) {
+	benchRead(b, "windows-event", benchFile("windows-sysmon.jsonl"))
+}
+
+func BenchmarkReadWazuh(b *testing.B) { benchRead(b, "wazuh", benchFile("wazuh-alerts-json.jsonl")) }

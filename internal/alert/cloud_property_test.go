@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand"
 	"path/filepath"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -27,7 +28,7 @@ func TestNoMutilationOfAnEventLosesIt(t *testing.T) {
 			if m == nil {
 				return
 			}
-			for range 12 {
+			for range 4 {
 				object, err := expr.DecodeJSON(raw)
 				if err != nil {
 					t.Fatal(err)
@@ -121,4 +122,62 @@ func mutilate(rng *rand.Rand, v any) any {
 func odd(rng *rand.Rand, v any) any {
 	odds := []any{nil, "", "odd", "-", 0, -1, 1e18, 1.5, true, []any{}, []any{v}, []any{nil, "x", map[string]any{"a": 1}}, map[string]any{}, map[string]any{"a": v}, "\u202e\x00\u0007" + fmt.Sprint(v), fmt.Sprint(v)}
 	return odds[rng.Intn(len(odds))]
+}
+
+// TestWhatACloudProductSendsAgainIsTheSameAlert changes what a product changes when it
+// sends an alert again.
+func TestWhatACloudProductSendsAgainIsTheSameAlert(t *testing.T) {
+	t.Parallel()
+	dir, all := corpora(t), everyMapping(t)
+	for file, changes := range map[string]map[string]any{
+		"azure-sentinel-incident":                {"properties.status": "Closed", "properties.severity": "High", "properties.lastModifiedTimeUtc": "2030-01-01T00:00:00Z", "etag": "x"},
+		"microsoft-defender-incident":            {"status": "Resolved", "severity": "High", "lastUpdateTime": "2030-01-01T00:00:00Z", "assignedTo": "ann", "alerts": []any{}},
+		"microsoft-defender-atp-alert":           {"status": "Resolved", "lastUpdateTime": "2030-01-01T00:00:00Z", "severity": "High", "evidence": []any{}},
+		"panther-microsoftgraph-securityalertv2": {"status": "resolved", "lastUpdateDateTime": "2030-01-01T00:00:00Z"},
+		"panther-aws-guardduty":                  {"updatedAt": "2030-01-01T00:00:00Z", "service.count": 9, "service.eventLastSeen": "2030-01-01T00:00:00Z", "severity": 2},
+		"panther-aws-securityfindingformat":      {"UpdatedAt": "2030-01-01T00:00:00Z", "Workflow.Status": "RESOLVED", "Severity.Label": "LOW"},
+		"google-scc-finding":                     {"finding.state": "INACTIVE", "finding.eventTime": "2030-01-01T00:00:00Z"},
+		"panther-orca-alert":                     {"state.status": "closed", "state.last_updated": "2030-01-01T00:00:00Z"},
+		"panther-upwind-detections":              {"status": "closed", "occurrence_count": 99, "last_seen_time": "2030-01-01T00:00:00Z"},
+		"panther-socradar-incidents":             {"status": "CLOSED", "alarm_risk_level": "LOW"},
+		"panther-tracebit-alert":                 {"severity": "Low", "timestamp": "2030-01-01T00:00:00Z", "event.id": "another"},
+		"darktrace-alert":                        {"commentCount": 3, "acknowledged": true, "score": 0.1},
+		"secops-jamf":                            {"timestamp": 1},
+	} {
+		events(t, filepath.Join(dir, file+".jsonl"), func(n int, raw []byte) {
+			m := detects(t, all, raw)
+			if m == nil {
+				return
+			}
+			object, err := expr.DecodeJSON(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for path, v := range changes {
+				put(object, path, v)
+			}
+			later, err := json.Marshal(object)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, _, err := m.Read("any", raw, now)
+			b, _, err2 := m.Read("any", later, now)
+			if err != nil || err2 != nil || a.IdentityKey != b.IdentityKey {
+				t.Errorf("%s:%d: %s makes two alerts of an update (%v, %v)", file, n, m.ID, err, err2)
+			}
+		})
+	}
+}
+
+// put sets a field that is there, or a new one at the top.
+func put(object any, path string, v any) {
+	at, rest, nested := strings.Cut(path, ".")
+	o, ok := object.(map[string]any)
+	switch {
+	case !ok:
+	case nested:
+		put(o[at], rest, v)
+	default:
+		o[at] = v
+	}
 }

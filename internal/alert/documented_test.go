@@ -29,6 +29,10 @@ func TestEventsAsTheVendorsDocumentThemAreRead(t *testing.T) {
 			`{"_index": ".internal.alerts-security.alerts-default-000001", "_id": "u-2", "_source": {"@timestamp": ["2026-03-01T10:05:00.000Z"], "kibana.alert.uuid": ["u-2"], "kibana.alert.rule.name": ["Beacon"], "kibana.alert.risk_score": [21], "host.name": ["ws-2"], "destination.ip": ["198.51.100.7"], "threat.technique.id": ["T1071"]}}`,
 			`elastic-security | Beacon on ws-2 | 2 | 2026-03-01T10:05:00Z | T1071 | host=ws-2 | ip/destination=198.51.100.7 | `,
 		},
+		"Elastic, by the connector's template, with fields that the alert lacks": {
+			`{"_id": "u-4", "@timestamp": "2026-03-01T10:00:00.000Z", "kibana.alert.rule.name": "Port scan", "kibana.alert.severity": "low", "kibana.alert.risk_score": "21", "host.name": "", "user.name": "", "source.ip": "203.0.113.9"}`,
+			`elastic-security | Port scan | 2 | 2026-03-01T10:00:00Z |  |  | ip/source=203.0.113.9 | `,
+		},
 		"Elastic, nested all the way": {
 			`{"@timestamp": "2026-03-01T10:05:00.000Z", "kibana": {"alert": {"uuid": "u-3", "severity": "critical", "rule": {"name": "Ransom note", "uuid": "r-3"}}}, "host": {"name": "srv-1"}}`,
 			`elastic-security | Ransom note on srv-1 | 5 | 2026-03-01T10:05:00Z |  | host=srv-1 |  | `,
@@ -113,6 +117,46 @@ func TestEventsAsTheVendorsDocumentThemAreRead(t *testing.T) {
 		"Darktrace, a breach of a device": {
 			`{"pbid": 5, "time": 1772359200000, "score": 0.72, "breachUrl": "https://dt.example/#modelbreach/5", "model": {"now": {"name": "Compromise::Beaconing", "category": "Suspicious", "description": "d"}}, "device": {"did": 9, "ip": "10.0.0.5", "hostname": "ws-1"}, "mitreTechniques": [{"technique": "Web Protocols", "techniqueID": "T1071.001"}]}`,
 			`darktrace | Compromise: Beaconing on ws-1 | 4 | 2026-03-01T10:00:00Z | T1071.001 | host/source=ws-1 | ip/source=10.0.0.5 | https://dt.example/#modelbreach/5`,
+		},
+		"Defender for Cloud, an alert": {
+			`{"id": "/subscriptions/s/providers/Microsoft.Security/locations/x/alerts/dc-1", "name": "dc-1", "type": "Microsoft.Security/Locations/alerts", "properties": {"systemAlertId": "dc-1", "alertDisplayName": "Suspicious process", "severity": "High", "startTimeUtc": "2026-03-01T10:00:00Z", "compromisedEntity": "vm-1", "techniques": ["T1059"], "alertUri": "https://portal.azure.com/z"}}`,
+			`microsoft-defender-cloud | Suspicious process: vm-1 | 4 | 2026-03-01T10:00:00Z | T1059 | host/target=vm-1 |  | https://portal.azure.com/z`,
+		},
+		"Entra ID Protection, a risk detection": {
+			`{"id": "rd-1", "riskEventType": "anonymizedIPAddress", "riskLevel": "medium", "riskState": "atRisk", "userPrincipalName": "ann@example.com", "ipAddress": "203.0.113.9", "activityDateTime": "2026-03-01T10:00:00Z", "detectedDateTime": "2026-03-01T10:01:00Z", "additionalInfo": "[{\"Key\":\"mitreTechniques\",\"Value\":\"T1090.003,T1078\"}]"}`,
+			`entra-id-risk | Risk anonymizedIPAddress for ann@example.com | 3 | 2026-03-01T10:00:00Z | T1090.003,T1078 | user/target=ann@example.com | ip/source=203.0.113.9 | `,
+		},
+		"AWS, a request to a load balancer": {
+			`{"type": "https", "timestamp": "2026-03-01T10:00:00Z", "elb": "app/x/1", "clientIp": "203.0.113.9", "targetIp": "10.0.0.5", "elbStatusCode": 200, "requestHttpMethod": "GET", "requestUrl": "https://shop.example/a"}`,
+			`aws-load-balancer | Load balancer request GET https://shop.example/a from 203.0.113.9 | 1 | 2026-03-01T10:00:00Z |  | cloud_resource/target=app/x/1 | ip/destination=10.0.0.5 ip/source=203.0.113.9 url/destination=https://shop.example/a | `,
+		},
+		"Cloudflare, an audit log": {
+			`{"ActionResult": true, "ActionType": "token_create", "ActorEmail": "ann@example.com", "ActorIP": "203.0.113.9", "ID": "ca-1", "ResourceType": "token", "When": "2026-03-01T10:00:00Z"}`,
+			`cloudflare-audit | Cloudflare: token_create by ann@example.com on token | 3 | 2026-03-01T10:00:00Z |  | cloud_resource/target=token user/actor=ann@example.com | ip/source=203.0.113.9 | `,
+		},
+		"Atlassian, an audit event": {
+			`{"id": "at-1", "type": "events", "attributes": {"time": "2026-03-01T10:00:00Z", "action": "user_login_as_user", "actor": {"id": "1", "name": "Ann", "email": "ann@example.com"}, "context": [{"id": "2", "type": "users", "attributes": {"name": "Bob", "email": "bob@example.com"}}], "location": {"ip": "203.0.113.9"}}}`,
+			`atlassian-audit | Atlassian: user login as user by ann@example.com on bob@example.com | 3 | 2026-03-01T10:00:00Z |  | cloud_resource/target=bob@example.com user/actor=ann@example.com user/target=bob@example.com | ip/source=203.0.113.9 | `,
+		},
+		"GitLab, an audit event by streaming": {
+			`{"id": "gl-1", "author_id": 1, "author_name": "ann", "entity_id": 2, "entity_type": "Project", "entity_path": "g/p", "event_type": "project_access_token_created", "ip_address": "203.0.113.9", "created_at": "2026-03-01T10:00:00Z", "details": {"custom_message": "Created project access token"}}`,
+			`gitlab-audit | GitLab: Created project access token by ann on g/p | 3 | 2026-03-01T10:00:00Z |  | cloud_resource/target=g/p user/actor=ann | ip/source=203.0.113.9 | `,
+		},
+		"Bitwarden, an event": {
+			`{"object": "event", "type": 1602, "actingUserId": "u-1", "date": "2026-03-01T10:00:00Z", "device": 9, "ipAddress": "203.0.113.9"}`,
+			`bitwarden | Bitwarden: u-1 exported the organization vault | 4 | 2026-03-01T10:00:00Z |  | user/actor=u-1 | ip/source=203.0.113.9 | `,
+		},
+		"Thinkst Canary, an incident": {
+			`{"AlertType": "CanaryIncident", "CanaryID": "c1", "CanaryName": "fs-backup", "CanaryIP": "10.0.0.9", "CanaryPort": 22, "Description": "SSH Login Attempt", "IncidentKey": "incident:ssh:1", "SourceIP": "10.0.0.5", "Timestamp": "2026-03-01 10:00:00 (UTC)"}`,
+			`thinkst-canary | SSH Login Attempt on fs-backup from 10.0.0.5 | 4 | 2026-03-01T10:00:00Z |  | host/target=fs-backup | ip/destination=10.0.0.9 ip/source=10.0.0.5 | `,
+		},
+		"Lacework, an alert by webhook": {
+			`{"event_title": "New external connection", "event_link": "https://acme.lacework.net/ui/1", "lacework_account": "ACME", "event_source": "Agent", "event_timestamp": "2026-03-01T10:00:00Z", "event_type": "NewExternalServerDns", "event_id": "77", "event_severity": "2"}`,
+			`lacework | New external connection | 4 | 2026-03-01T10:00:00Z |  |  |  | https://acme.lacework.net/ui/1`,
+		},
+		"Sophos Central, an event": {
+			`{"id": "so-1", "customer_id": "c", "severity": "high", "when": "2026-03-01T10:00:00.000Z", "type": "Event::Endpoint::Threat::Detected", "group": "MALWARE", "name": "Malware detected: EICAR", "location": "ws-1", "source": "ann", "endpoint_id": "e-1", "endpoint_type": "computer", "source_info": {"ip": "10.0.0.5"}}`,
+			`sophos-central | Malware detected: EICAR on ws-1 | 4 | 2026-03-01T10:00:00Z |  | host=ws-1 user=ann | ip/source=10.0.0.5 | `,
 		},
 	} {
 		m := detects(t, all, []byte(c.raw))

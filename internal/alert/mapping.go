@@ -21,7 +21,7 @@ type Mapping struct {
 	Specificity int
 
 	detect *expr.Program // nil: any event
-	needs  []string      // fields of event without which detect is false
+	either [][]string    // fields of event, of which one list must be there for detect to be true; nil: nothing is known
 	lets   []named
 	is     *expr.Program // nil: every event is an alert
 	parts  parts
@@ -118,7 +118,7 @@ func ParseMapping(file string, src []byte) (*Mapping, error) {
 		m.Specificity = *f.Specificity
 	}
 	if m.detect = c.condition("/detect", f.Detect); m.detect != nil {
-		m.needs = m.detect.Needs("event")
+		m.either = m.detect.Either("event")
 	}
 	c.scope = scope.With("found", expr.Any())
 	for i, l := range f.Let {

@@ -99,6 +99,43 @@ func (s *Mappings) Read(source string, raw []byte, now time.Time) (Alert, bool, 
 	return m.Make(source, e, raw, now)
 }
 
+// Seen is what a set made of one event, for people who try it.
+type Seen struct {
+	Event   event.Event
+	Mapping *Mapping // that read it; nil where none did
+	Alert   Alert    // the record, also of an event that is no alert
+	Is      bool     // the event is an alert
+	Err     error    // why it could not be read; Alert is then what is kept in its place
+}
+
+// Show reads one event as Read does, and tells all about it.
+func (s *Mappings) Show(source string, raw []byte, now time.Time) Seen {
+	var out Seen
+	if out.Event, out.Err = event.Read(raw, now); out.Err == nil {
+		if out.Mapping = s.Detect(out.Event); out.Mapping == nil {
+			out.Err = s.unfit(out.Event)
+		} else {
+			out.Alert, out.Is, out.Err = out.Mapping.read(source, out.Event, raw, now, true)
+		}
+	}
+	if out.Err != nil {
+		out.Alert, out.Is = Keep(source, raw, out.Err, now), true
+	}
+	return out
+}
+
+// With is the set with one mapping more, in place of one of the same ID.
+func (s *Mappings) With(m *Mapping) *Mappings {
+	all := slices.DeleteFunc(slices.Clone(s.all), func(old *Mapping) bool { return old.ID == m.ID })
+	return NewMappings(append(all, m))
+}
+
+// Generic tells whether a mapping reads events of many products.
+func (m *Mapping) Generic() bool { return m.rank() <= genericSpecificity }
+
+// genericSpecificity is the highest of mappings for many products.
+const genericSpecificity = 20
+
 // unfit is the error of an event that no mapping reads.
 func (s *Mappings) unfit(e event.Event) error {
 	if !s.named {

@@ -31,17 +31,33 @@ const (
 func (m *Mapping) Detects(e event.Event) bool { return m.detects(env(e, time.Time{})) }
 
 func (m *Mapping) detects(e *expr.Env) bool {
-	payload, _ := e.Roots["event"].(map[string]any)
-	for _, field := range m.needs {
-		if payload[field] == nil {
-			return false
-		}
+	if len(m.either) > 0 && !m.mayBe(e.Roots["event"]) {
+		return false
 	}
 	if m.detect == nil {
 		return true
 	}
 	ok, err := m.detect.EvalBool(e)
 	return err == nil && ok
+}
+
+// mayBe tells, by the fields that are there, whether detect can be true: of a
+// hundred mappings that are asked about an event nearly all end here.
+func (m *Mapping) mayBe(payload any) bool {
+	object, _ := payload.(map[string]any)
+	for _, way := range m.either {
+		there := true
+		for _, field := range way {
+			if object[field] == nil {
+				there = false
+				break
+			}
+		}
+		if there {
+			return true
+		}
+	}
+	return false
 }
 
 func env(e event.Event, now time.Time) *expr.Env {

@@ -25,6 +25,7 @@ const (
 	alarmSourceFlood    alarmKind = "source_flood"    // far more comes than ever did, or than may
 	alarmSourceDown     alarmKind = "source_down"     // its road does not work
 	alarmSourceStuck    alarmKind = "source_stuck"    // it says that there is more and does not give it
+	alarmSourceLost     alarmKind = "source_lost"     // messages came that nobody had room for
 	alarmSourceMissing  alarmKind = "source_missing"  // it sent more than came
 	alarmIntakeWaiting  alarmKind = "intake_waiting"  // alerts wait too long for what comes next
 	alarmStorm          alarmKind = "storm"           // alerts of one kind without end are folded into one case

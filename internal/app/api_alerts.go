@@ -16,14 +16,10 @@ func (a *api) Alerts(ctx context.Context, who auth.Caller, f httpapi.AlertFilter
 		if f.Case != 0 {
 			return store.AlertsOfCase(q, who.Tenant, cases.ID(f.Case), slice(p))
 		}
-		s := store.AlertFilter{Severities: severityFrom(f.MinSeverity), Text: f.Text, Observable: f.Observable}
+		s := store.AlertFilter{Severities: severityFrom(f.MinSeverity), Text: f.Text, Observable: f.Observable, Into: f.Into}
 		if f.Status != "" {
 			s.Statuses = []alert.Status{alert.Status(f.Status)}
 		}
-		if f.Band != "" {
-			s.Bands = []alert.Band{alert.Band(f.Band)}
-		}
-		s.Ready, s.ByScore = f.Ready, f.ByScore
 		if f.Source != "" {
 			s.Sources = []string{f.Source}
 		}
@@ -35,24 +31,28 @@ func (a *api) Alerts(ctx context.Context, who auth.Caller, f httpapi.AlertFilter
 // Alert reads one with everything.
 func (a *api) Alert(ctx context.Context, who auth.Caller, n int64) (httpapi.Alert, error) {
 	var inCases []cases.ID
-	var closing httpapi.Alert
+	var events []alert.Event
 	rec, err := read(ctx, a, func(q *store.Reader) (alert.Alert, error) {
 		rec, err := store.Alert(q, who.Tenant, alert.ID(n))
 		if err != nil {
 			return rec, err
 		}
-		if inCases, err = store.CasesOfAlert(q, rec.ID); err != nil {
+		if events, err = store.AlertHistory(q, who.Tenant, rec.ID); err != nil {
 			return rec, err
 		}
-		return rec, wireClosings(q, &closing, &rec)
+		inCases, err = store.CasesOfAlert(q, rec.ID)
+		return rec, err
 	})
 	if err != nil {
 		return httpapi.Alert{}, err
 	}
 	w := wireAlert(rec)
-	w.Fields, w.Raw, w.Closing = rec.Fields, rec.Raw, closing.Closing
+	w.Fields, w.Raw, w.History = rec.Fields, rec.Raw, wireEvents(events)
 	if len(inCases) > 0 {
 		w.Case = inCases[len(inCases)-1].String()
+		if w.Status == string(alert.InCase) {
+			w.Into = w.Case
+		}
 	}
 	runs, err := a.db.Journal().List(ctx, store.RunQuery{Tenant: tenantOf(who.Tenant), Alert: n, Limit: 100})
 	for _, r := range runs {
@@ -66,8 +66,14 @@ func wireAlert(r alert.Alert) httpapi.Alert {
 		ID: r.ID.String(), Source: r.Source, Title: r.Title, Description: r.Description, Severity: httpapi.SeverityOf(r.Severity),
 		Category: r.Category, Status: string(r.Status), Count: max(r.Count, 1), Time: r.Time, Received: r.Received, LastSeen: r.LastSeen,
 		Techniques: r.Techniques, Link: r.Link, Mapping: r.Mapping, Error: r.Error,
+		Tags: r.Tags, Rule: r.Rule, Rules: r.RulesNo, Outcome: r.Outcome, Folded: r.Folded, Verdict: r.Verdict, Problems: r.Problems,
 	}
-	wireScore(&w, &r)
+	if r.Into != 0 {
+		w.Into = r.Into.String()
+	}
+	if g := r.Given; g != nil {
+		w.Given = &httpapi.GivenAlert{Severity: httpapi.SeverityOf(g.Severity), Category: g.Category, Tags: g.Tags}
+	}
 	for _, o := range r.Observables {
 		w.Observables = append(w.Observables, httpapi.Observable{Type: o.Type, Value: o.Value, Role: o.Role})
 	}

@@ -163,7 +163,6 @@ func (c *core) projected(list []run.Summary) {
 	for _, s := range list {
 		if s.Status.Final() {
 			c.guard.RunEnded(s.Run)
-			c.score.runEnded(s.Alert)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"riposte/internal/auth"
 	"riposte/internal/ingest"
@@ -16,7 +18,7 @@ func (c *core) openSyslog(name string, s SourceConfig) (road, error) {
 	r := &ingest.Syslog{
 		Listen: s.Listen, Source: c.sources[name], Sink: (*intake)(c), From: prefixes(s.From),
 		MaxMessage: int(s.MaxMessage), MaxConnections: s.MaxConnections, MaxPerSender: s.MaxPerSender,
-		Idle: s.IdleTimeout, ReceiveBuffer: int(s.ReceiveBuffer), Now: c.now, Log: c.log,
+		Idle: s.IdleTimeout, ReceiveBuffer: int(s.ReceiveBuffer), Told: c.roadTold(name), Lost: c.lost(name), Now: c.now, Log: c.log,
 	}
 	if !slices.ContainsFunc(s.Listen, func(l string) bool { return strings.HasPrefix(l, "tls:") }) {
 		return r, nil
@@ -63,4 +65,60 @@ func prefixes(list auth.Networks) []netip.Prefix {
 		out = append(out, n.Prefix)
 	}
 	return out
+}
+
+// losses are the messages that sources lost lately: nobody sends them again.
+type losses struct {
+	mu    sync.Mutex
+	of    map[string]*loss
+	first time.Time // when was looked first: an alarm of the run before stays for a while
+}
+
+// loss is what one source lost since it last went without a loss for a while.
+type loss struct {
+	n           int
+	since, last time.Time
+}
+
+// lossShown is for how long an alarm of lost messages stays after the last one.
+const lossShown = time.Hour
+
+// lost counts what a source loses, and tells people.
+func (c *core) lost(name string) func(n int, why string) {
+	return func(n int, why string) {
+		c.turnedAway(name, n)
+		now := c.now()
+		c.losses.mu.Lock()
+		defer c.losses.mu.Unlock()
+		l := c.losses.of[name]
+		if l == nil {
+			l = &loss{since: now}
+			if c.losses.of == nil {
+				c.losses.of = map[string]*loss{}
+			}
+			c.losses.of[name] = l
+		}
+		l.n += n
+		l.last = now
+		c.raise(alarm{Kind: alarmSourceLost, Subject: name, Since: l.since, Message: fmt.Sprintf("%d messages that came are lost: %s.", l.n, why)})
+	}
+}
+
+// lookAtLosses settles the alarms of sources that have lost nothing for a while.
+func (c *core) lookAtLosses(now time.Time) {
+	c.losses.mu.Lock()
+	defer c.losses.mu.Unlock()
+	if c.losses.first.IsZero() {
+		c.losses.first = now
+	}
+	for name, s := range c.cfg.Sources {
+		last := c.losses.first
+		if l := c.losses.of[name]; l != nil {
+			last = l.last
+		}
+		if s.Type == "syslog" && now.Sub(last) > lossShown {
+			delete(c.losses.of, name)
+			c.settle(alarmSourceLost, name)
+		}
+	}
 }

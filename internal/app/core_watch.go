@@ -32,7 +32,7 @@ const (
 )
 
 // sourceAlarms are the alarms of a source; their subject is its name.
-var sourceAlarms = []alarmKind{alarmSourceSilent, alarmSourceFlood, alarmSourceDown, alarmSourceMissing}
+var sourceAlarms = []alarmKind{alarmSourceSilent, alarmSourceFlood, alarmSourceDown, alarmSourceLost, alarmSourceMissing}
 
 // watched is what is known of one source while the program runs.
 type watched struct {
@@ -112,6 +112,7 @@ func (c *core) keepWatch(ctx context.Context) {
 	for {
 		c.lookAtSources(ctx, c.now())
 		c.lookAtIntake(c.now())
+		c.lookAtLosses(c.now())
 		select {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), watchTick)

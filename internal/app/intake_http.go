@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"riposte/internal/fault"
 	"riposte/internal/httpapi"
@@ -26,7 +27,7 @@ func (a *api) ingestHandler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.webhook.Problem, a.webhook.Known = a.senderError, a.knownDelivery
+	a.webhook.Problem, a.webhook.Known, a.webhook.Busy = a.senderError, a.knownDelivery, a.behind
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimPrefix(r.URL.Path, httpapi.IngestPath)
 		e := entrances[name]
@@ -78,6 +79,18 @@ func (a *api) knownDelivery(ctx context.Context, source string, keys []string) (
 	return known, err
 }
 
+// longestWait is how long what came waits at most before senders are asked to
+// come again.
+const longestWait = 10 * time.Second
+
+// behind says that storing is behind.
+func (a *api) behind() error {
+	if since := a.gate.Waiting("").Oldest; !since.IsZero() && a.now().Sub(since) > longestWait {
+		return ingest.ErrBusy
+	}
+	return nil
+}
+
 // senderError answers a sender and logs what is no fault of theirs, and why they
 // were refused.
 func (a *api) senderError(w http.ResponseWriter, r *http.Request, err error) {
@@ -85,6 +98,9 @@ func (a *api) senderError(w http.ResponseWriter, r *http.Request, err error) {
 		a.senderRefused(r, r.URL.Path, err)
 		httpapi.RefuseSender(w, r)
 		return
+	}
+	if name := strings.TrimPrefix(r.URL.Path, httpapi.IngestPath); errors.Is(err, fault.Transient) && a.watching[name] != nil {
+		a.turnedAway(name, 1)
 	}
 	if !errors.Is(err, fault.Invalid) && !errors.Is(err, fault.Conflict) && r.Context().Err() == nil {
 		a.log.Warn("alerts not taken in", "path", r.URL.Path, "error", err)

@@ -80,18 +80,25 @@ func readMappings(files fs.FS, folder string, byID map[string]*alert.Mapping) er
 	if err != nil {
 		return err
 	}
-	var wrong []error
+	var wrong strictyaml.Errors
 	for _, name := range names {
 		src, err := fs.ReadFile(files, name)
 		if err != nil {
 			return err
 		}
 		m, err := alert.ParseMapping(filepath.Join(folder, name), src)
-		if err != nil {
-			wrong = append(wrong, err)
+		var places strictyaml.Errors
+		if errors.As(err, &places) {
+			wrong = append(wrong, places...)
 			continue
+		}
+		if err != nil {
+			return err
 		}
 		byID[m.ID] = m
 	}
-	return errors.Join(wrong...)
+	if len(wrong) > 0 {
+		return wrong
+	}
+	return nil
 }

@@ -24,9 +24,9 @@ var presets = map[string]preset{
 	"elastic": {mappings: MappingNames{"auto"}, unwrap: []string{"alerts", "hits"}},
 	// integratord runs a script with one alert.
 	"wazuh": {mappings: MappingNames{"auto"}},
-	// A playbook of Sentinel sends the body of its trigger, around the incident or
-	// alert; a list of incidents stands in value.
-	"sentinel": {mappings: MappingNames{"auto"}, unwrap: []string{"object", "value"}},
+	// A playbook of Sentinel sends the body of its trigger, which the mapping reads
+	// as it is; a list of incidents stands in value.
+	"sentinel": {mappings: MappingNames{"auto"}, unwrap: []string{"value"}},
 	"github": {
 		mappings: MappingNames{"auto"}, signature: "github",
 		note: map[string]string{"X-GitHub-Event": "github_event", "X-GitHub-Delivery": "github_delivery"},

@@ -30,11 +30,11 @@ func TestHeadersAreReadHoweverTheyAreWritten(t *testing.T) {
 		"RFC 5424, no version":  {`<165> 2026-01-02T03:04:05+02:00 fw1 app - - - hello`, `{"app":"app","facility":"local4","host":"fw1","level":"notice","severity":5,"time":"2026-01-02T01:04:05Z"}`},
 		"RFC 3164":              {`<34>Oct 11 22:14:15 fw1 su[7]: hello`, `{"app":"su","facility":"auth","host":"fw1","level":"critical","pid":"7","severity":2,"time":"2025-10-11T22:14:15Z"}`},
 		"a length before it":    {`33 <34>Oct 11 22:14:15 fw1 su: hello`, `{"app":"su","facility":"auth","host":"fw1","level":"critical","severity":2,"time":"2025-10-11T22:14:15Z"}`},
-		"no PRI":                {`Feb  1 22:14:15 fw1 su: hello`, `{"app":"su","host":"fw1","time":"2026-02-01T22:14:15Z"}`},
-		"no host":               {`<34>Feb  1 22:14:15 su[7]: hello`, `{"app":"su","facility":"auth","level":"critical","pid":"7","severity":2,"time":"2026-02-01T22:14:15Z"}`},
+		"no PRI":                {`Feb  1 22:14:15 fw1 su: hello`, `{"app":"su","host":"fw1","time":"2025-02-01T22:14:15Z"}`},
+		"no host":               {`<34>Feb  1 22:14:15 su[7]: hello`, `{"app":"su","facility":"auth","level":"critical","pid":"7","severity":2,"time":"2025-02-01T22:14:15Z"}`},
 		"a year":                {`<34>Feb  1 2019 22:14:15 fw1 su: hello`, `{"app":"su","facility":"auth","host":"fw1","level":"critical","severity":2,"time":"2019-02-01T22:14:15Z"}`},
 		"an ISO time":           {`<34>2026-01-02T03:04:05.000123-0300 fw1 su: hello`, `{"app":"su","facility":"auth","host":"fw1","level":"critical","severity":2,"time":"2026-01-02T06:04:05.000123Z"}`},
-		"Cisco's sequence":      {`<189>45: *Mar  1 00:00:59.123 UTC: hello`, `{"facility":"local7","level":"notice","severity":5,"time":"2026-03-01T00:00:59.123Z"}`},
+		"Cisco's sequence":      {`<189>45: *Mar  1 00:00:59.123 UTC: hello`, `{"facility":"local7","level":"notice","severity":5,"time":"2025-03-01T00:00:59.123Z"}`},
 		"Cisco's host":          {`<166>Jan 02 2026 03:04:05 fw1 : hello`, `{"facility":"local4","host":"fw1","level":"informational","severity":6,"time":"2026-01-02T03:04:05Z"}`},
 		"behind a relay":        {`<13>Jan  2 03:04:05 relay1 Jan  2 03:04:06 fw1 su: hello`, `{"app":"su","facility":"user","host":"fw1","level":"notice","relay":"relay1","severity":5,"time":"2026-01-02T03:04:06Z"}`},
 		"a byte order mark":     {"\xef\xbb\xbf<34>1 2026-01-02T03:04:05Z fw1 app - - - \xef\xbb\xbfhello", `{"app":"app","facility":"auth","host":"fw1","level":"critical","severity":2,"time":"2026-01-02T03:04:05Z"}`},
@@ -117,7 +117,7 @@ func TestBrokenEventsAreRefusedWithTheReason(t *testing.T) {
 	}
 }
 
-func TestATimeWithoutAYearIsTheOneNearestToNow(t *testing.T) {
+func TestATimeWithoutAYearIsNearAndNotAhead(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		now        string
@@ -126,6 +126,8 @@ func TestATimeWithoutAYearIsTheOneNearestToNow(t *testing.T) {
 		{"2026-01-01T00:00:05Z", "Dec 31 23:59:59 h x: y", "2025-12-31T23:59:59Z"},
 		{"2025-12-31T23:59:59Z", "Jan  1 00:00:05 h x: y", "2026-01-01T00:00:05Z"},
 		{"2026-07-01T00:00:00Z", "Jul  2 00:00:00 h x: y", "2026-07-02T00:00:00Z"},
+		{"2026-11-24T00:00:00Z", "Jan  2 00:00:00 h x: y", "2026-01-02T00:00:00Z"},
+		{"2025-03-01T00:00:00Z", "Feb 29 10:00:00 h x: y", "2024-02-29T10:00:00Z"},
 		{"2024-03-01T00:00:00Z", "Feb 29 10:00:00 h x: y", "2024-02-29T10:00:00Z"},
 	} {
 		at, err := time.Parse(time.RFC3339, c.now)

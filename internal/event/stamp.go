@@ -134,19 +134,18 @@ func moment(year int, month time.Month, day, h, m, s, ns int, zone *time.Locatio
 	return time.Date(year, month, day, h, m, s, ns/1000*1000, zone).UTC()
 }
 
-// nearest is the year that puts a day nearest to now.
+// nearest is the year that puts a day nearest to now, but not more than a day
+// ahead of it: devices have clocks that are wrong, and logs that are late, but
+// none of next month.
 func nearest(now time.Time, month time.Month, day, h, m, s, ns int, zone *time.Location) time.Time {
-	var best time.Time
-	for year := now.Year() - 1; year <= now.Year()+1; year++ {
+	for year := now.Year() + 1; year >= now.Year()-4; year-- {
 		t := moment(year, month, day, h, m, s, ns, zone)
-		if t.IsZero() || month == time.February && day == 29 && t.Day() != 29 && t.Month() != time.February {
-			continue
-		}
-		if best.IsZero() || t.Sub(now).Abs() < best.Sub(now).Abs() {
-			best = t
+		leapless := month == time.February && day == 29 && t.UTC().Month() == time.March && t.UTC().Day() == 1
+		if !t.IsZero() && !leapless && t.Sub(now) <= 24*time.Hour {
+			return t
 		}
 	}
-	return best
+	return time.Time{}
 }
 
 // nameStamp reads times that begin with a name: Mar 14 09:26:53, with a year

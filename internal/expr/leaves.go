@@ -118,10 +118,13 @@ func namedValue(object map[string]any) (name string, value any, ok bool) {
 	if len(object) < 2 || len(object) > 3 {
 		return "", nil, false
 	}
-	for _, key := range [...]string{"name", "Name", "key", "Key"} {
+	for _, key := range [...]string{"name", "Name", "key", "Key", "@Name"} {
 		if name, _ = object[key].(string); name != "" {
 			break
 		}
+	}
+	if attributes, ok := object["#attributes"].(map[string]any); ok && name == "" { // XML that became JSON
+		name, _ = attributes["Name"].(string)
 	}
 	if name == "" {
 		return "", nil, false

@@ -24,9 +24,7 @@ type AlertFilter struct {
 	Text        string
 	Observable  string
 	Case        int64
-	Band        string
-	Ready       *bool // nil: all
-	ByScore     bool  // the highest score first
+	Into        int64
 }
 
 // Severity is a severity's word.
@@ -53,7 +51,7 @@ func (s Severity) Number() int {
 	return 0
 }
 
-// Alert is an alert as clients see it. Lists leave out fields and raw.
+// Alert is an alert as clients see it. Lists leave out fields, raw and history.
 type Alert struct {
 	ID          string          `json:"id" example:"A-5521"`
 	Source      string          `json:"source" doc:"The configured source that it came by."`
@@ -76,26 +74,23 @@ type Alert struct {
 	Fields      map[string]any  `json:"fields,omitempty" doc:"What the source said beyond the fields above."`
 	Raw         json.RawMessage `json:"raw,omitempty" doc:"As it came."`
 	Runs        []string        `json:"runs,omitempty" doc:"Runs that it started."`
-	Score       *int            `json:"score,omitempty" minimum:"0" maximum:"100" doc:"How much it deserves attention."`
-	Band        string          `json:"band,omitempty" enum:"false_positive,analyst,automatic" doc:"What the score means: most likely nothing, for a person, sure enough for a playbook."`
-	Reasons     []ScoreReason   `json:"reasons,omitempty" doc:"The parts of the score; their points add up to it."`
-	Waiting     bool            `json:"waiting,omitempty" doc:"It waits for what is looked up for it; lists show it when that is done or its deadline has passed."`
-	Ready       time.Time       `json:"ready,omitzero" doc:"When people could see it."`
-	Failed      []string        `json:"failed,omitempty" doc:"Sources that were asked about it and did not answer, and why."`
-	Closing     *AlertClosing   `json:"closing,omitempty" doc:"The closing rule that closed it or drew it for its sample; told once it is closed."`
+	Tags        []string        `json:"tags,omitempty"`
+	Rule        string          `json:"rule,omitempty" doc:"The triage rule that decided, absent where a person or a playbook did."`
+	Rules       int             `json:"rules,omitempty" doc:"The rule set that it is of: GET /api/triage/rules/NUMBER."`
+	Outcome     string          `json:"outcome,omitempty" doc:"What happened to it, in one sentence."`
+	Into        string          `json:"into,omitempty" example:"A-5520" doc:"The alert that it is folded into, or the case that it is in."`
+	Folded      int             `json:"folded,omitempty" doc:"How many alerts are folded into it: GET /api/alerts?into=ID lists them."`
+	Verdict     string          `json:"verdict,omitempty" enum:"true_positive,benign_positive,false_positive,undetermined" doc:"Of whoever closed it."`
+	Given       *GivenAlert     `json:"given,omitempty" doc:"What the source said where a triage rule says otherwise."`
+	History     []AlertEvent    `json:"history,omitempty" doc:"How it came to stand as it does."`
+	Problems    []string        `json:"problems,omitempty" doc:"Triage rules that could not be worked out for it."`
 }
 
-// ScoreReason is one part of a score.
-type ScoreReason struct {
-	Factor string `json:"factor" example:"critical-asset"`
-	Points int    `json:"points"`
-	Why    string `json:"why"`
-}
-
-// AlertClosing says what a closing rule did with an alert.
-type AlertClosing struct {
-	Rule    string `json:"rule" example:"proven-noise"`
-	Sampled bool   `json:"sampled" doc:"It was left to a person, to find out whether the rule is right."`
+// GivenAlert is what a source said.
+type GivenAlert struct {
+	Severity Severity `json:"severity,omitempty" enum:"informational,low,medium,high,critical"`
+	Category string   `json:"category,omitempty"`
+	Tags     []string `json:"tags,omitempty"`
 }
 
 // Observable is a value seen.
@@ -122,22 +117,7 @@ type listAlertsInput struct {
 	Text        string   `query:"q" maxLength:"200" doc:"Words, anywhere in the alert, in any order: a word may be the beginning of a longer one, words in quotes stand one after the other."`
 	Observable  string   `query:"observable" maxLength:"2048" doc:"A value seen in the alert."`
 	Case        string   `query:"case" maxLength:"32"`
-	Band        string   `query:"band" enum:"false_positive,analyst,automatic"`
-	Sort        string   `query:"sort" enum:"received,score" doc:"score: those that are new, the highest score first. Without it, those received last first."`
-	Ready       string   `query:"ready" enum:"true,false,any" doc:"false: those that wait for what is looked up for them. Without it those that do not, except with q, observable or case."`
-}
-
-// ready says which alerts a list shows: without a word those that are ready,
-// unless something is looked for.
-func (in *listAlertsInput) ready() *bool {
-	yes := in.Ready == "true"
-	switch {
-	case in.Ready == "any", in.Ready == "" && (in.Text != "" || in.Observable != "" || in.Case != ""):
-		return nil
-	case in.Ready == "":
-		yes = true
-	}
-	return &yes
+	Into        string   `query:"into" maxLength:"32" doc:"Only those that are folded into this alert."`
 }
 
 type recordInput struct {
@@ -152,9 +132,12 @@ func (a *api) alertRoutes() {
 			if err != nil {
 				return nil, err
 			}
+			into, err := reference(alertCode, "into", in.Into)
+			if err != nil {
+				return nil, err
+			}
 			return listed(a.Alerts.Alerts(ctx, in.caller, AlertFilter{
-				Status: in.Status, Source: in.Source, MinSeverity: in.MinSeverity.Number(), Text: in.Text, Observable: in.Observable, Case: c,
-				Band: in.Band, Ready: in.ready(), ByScore: in.Sort == "score",
+				Status: in.Status, Source: in.Source, MinSeverity: in.MinSeverity.Number(), Text: in.Text, Observable: in.Observable, Case: c, Into: into,
 			}, in.page()))
 		})
 	add(a, auth.AlertsRead, op("alerts", get, "/api/alerts/{id}", "get-alert", "Read an alert with everything that came"),

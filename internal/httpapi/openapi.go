@@ -117,15 +117,18 @@ func (a *api) documentSenders(o *huma.OpenAPI) {
 			"default": errorResponses()["default"],
 		}
 	}
+	taken := answered("On disk", &huma.Schema{Type: "object"})
+	taken["200"] = &huma.Response{Description: "It was only asked whether somebody answers; nothing is kept", Content: taken["202"].Content}
 	o.AddOperation(&huma.Operation{
 		Method: http.MethodPost, Path: IngestPath + "{source}", OperationID: "ingest", Tags: []string{"alerts"},
 		Summary: "Hand in alerts: one JSON value, an array, or NDJSON",
-		Description: "Answered when everything is on disk. The source's token is sent as Authorization: Bearer. " +
-			"The same event twice is one alert.",
+		Description: "Answered when everything is on disk. What a sender must show the configuration of the source says: a token (Authorization: Bearer, the password of " +
+			"basic authentication, or another place), a signature, a client certificate, an address. The same event twice is one alert; the same signed delivery twice is " +
+			"refused (409). 503: what came waits to be stored; nothing of this was taken, send it again after Retry-After.",
 		Parameters:  []*huma.Param{{Name: "source", In: "path", Required: true, Schema: text, Description: "The configured source."}},
 		Security:    []map[string][]string{{"source": {}}},
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{}}, "application/x-ndjson": {Schema: text}}},
-		Responses:   answered("On disk", &huma.Schema{Type: "object"}),
+		Responses:   taken,
 	})
 	started := &huma.Schema{Type: "object", Required: []string{"run"}, Properties: map[string]*huma.Schema{"run": {Type: "string", Examples: []any{"R-88213"}}}}
 	begun := answered("A run has started; Location names it", started)

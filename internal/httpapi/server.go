@@ -22,6 +22,8 @@ type Server struct {
 	Tokens      Tokens
 	People      People
 	Alerts      Alerts
+	AlertMoves  AlertMoves
+	Triage      Triage
 	Cases       Cases
 	Runs        Runs
 	Approvals   Approvals
@@ -32,7 +34,6 @@ type Server struct {
 	Switches    Switches
 	Overrides   Overrides
 	Alarms      Alarms
-	Closings    Closings
 	Sources     Sources
 	Audit       Audit
 	Replays     Replays
@@ -116,7 +117,8 @@ func (a *api) routes() {
 	a.tokenRoutes()
 	a.peopleRoutes()
 	a.alertRoutes()
-	a.closingRoutes()
+	a.alertMoveRoutes()
+	a.triageRoutes()
 	a.caseRoutes()
 	a.runRoutes()
 	a.approvalRoutes()

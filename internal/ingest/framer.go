@@ -166,8 +166,9 @@ func (f *framer) counted(n, head int) (m message, ok bool) {
 		return m, false
 	}
 	f.last = counted
-	m.raw = bytes.Clone(b[:min(n, f.max)])
-	f.at += head + len(m.raw)
+	whole := b[:min(n, f.max)]
+	m.raw = bytes.Clone(bytes.TrimRight(whole, "\r\n\x00")) // some count the end of a line, too
+	f.at += head + len(whole)
 	if n > f.max {
 		m.cut = fmt.Sprintf("the message has %d bytes; only the first %d are kept", n, f.max)
 		f.skip = n - f.max

@@ -47,6 +47,7 @@ func TestMessagesAreToldApart(t *testing.T) {
 		{"counted", "7 <13>one8 <14>two!", []string{"<13>one", "<14>two!"}},
 		{"counted, with line feeds inside", "12 <13>one\nmore7 <14>two", []string{"<13>one\nmore", "<14>two"}},
 		{"counted, with a line feed after each", "7 <13>one\n7 <14>two\n", []string{"<13>one", "<14>two"}},
+		{"counted, with a line feed that is counted", "8 <13>one\n8 <14>two\n", []string{"<13>one", "<14>two"}},
 		{"both on one connection", "7 <13>one<14>two\n7 <15>new<16>x\n", []string{"<13>one", "<14>two", "<15>new", "<16>x"}},
 		{"counted after lines", "<13>one\n7 <14>two", []string{"<13>one", "<14>two"}},
 		{"counted without a priority", "10 CEF:0|a|b|10 CEF:0|c|d|", []string{"CEF:0|a|b|", "CEF:0|c|d|"}},

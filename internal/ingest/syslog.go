@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -40,12 +41,15 @@ type Syslog struct {
 
 	// Lost is told of messages that nobody can get back, and why; nil: nobody is.
 	Lost func(n int, why string)
+	// Told is told how it goes: nil while messages are stored, else why they wait;
+	// nil: nobody is.
+	Told func(error)
 	// Listening is told the addresses, once all are open; nil: nobody is.
 	Listening func([]net.Addr)
 	Now       func() time.Time // nil means time.Now
 	Log       *slog.Logger     // nil means slog.Default
 
-	queue   *queue
+	queue   atomic.Pointer[queue]
 	places  places
 	refused tally
 }
@@ -63,12 +67,20 @@ const (
 	// stallTime is how long the rest of a message may take.
 	stallTime = 30 * time.Second
 	// lastWords is how long is listened for what is on its way when Riposte stops;
-	// quiet is how long nothing must come for it to be all.
+	// hush is how long nothing must come for it to be all.
 	lastWords = 2 * time.Second
-	quiet     = 50 * time.Millisecond
+	hush      = 50 * time.Millisecond
 	// storeTime is how long storing may take when Riposte stops.
 	storeTime = 10 * time.Second
 )
+
+// Waiting is how many messages, and bytes of them, wait to be stored.
+func (s *Syslog) Waiting() (events, bytes int) {
+	if q := s.queue.Load(); q != nil {
+		return q.waiting()
+	}
+	return 0, 0
+}
 
 // Run listens until ctx ends, and returns when what was received is stored.
 func (s *Syslog) Run(ctx context.Context) error {
@@ -77,13 +89,14 @@ func (s *Syslog) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.queue = newQueue(queueBytes)
+	q := newQueue(queueBytes)
+	s.queue.Store(q)
 	var hearing, storing sync.WaitGroup
 	for range storers {
-		storing.Go(func() { s.store(ctx) })
+		storing.Go(func() { s.store(ctx, q) })
 	}
 	for _, l := range open {
-		hearing.Go(func() { l.hear(ctx) })
+		hearing.Go(func() { l.hear(ctx, q) })
 	}
 	if s.Listening != nil {
 		var at []net.Addr
@@ -95,13 +108,13 @@ func (s *Syslog) Run(ctx context.Context) error {
 	hearing.Go(func() { s.tellRefused(ctx) })
 	<-ctx.Done()
 	giveUp := time.AfterFunc(lastWords+storeTime, func() {
-		if n := s.queue.giveUp(); n > 0 {
+		if n := q.giveUp(); n > 0 {
 			s.lose(n, "they could not be stored before Riposte stopped")
 		}
 	})
 	defer giveUp.Stop()
 	hearing.Wait()
-	s.queue.close()
+	q.close()
 	storing.Wait()
 	return nil
 }
@@ -131,7 +144,7 @@ func (s *Syslog) defaults() {
 // ear is one port that is listened on.
 type ear interface {
 	// hear puts messages into the queue until ctx ends, and then what is on its way.
-	hear(ctx context.Context)
+	hear(ctx context.Context, q *queue)
 	addr() net.Addr
 	close() error
 }
@@ -217,9 +230,9 @@ func (s *Syslog) allows(a netip.Addr) bool {
 }
 
 // store stores what is in the queue until it is closed and empty.
-func (s *Syslog) store(ctx context.Context) {
+func (s *Syslog) store(ctx context.Context, q *queue) {
 	for {
-		events := s.queue.take(maxChunk, maxChunkBytes)
+		events := q.take(maxChunk, maxChunkBytes)
 		if len(events) == 0 {
 			return
 		}
@@ -244,6 +257,9 @@ func (s *Syslog) take(ctx context.Context, b Batch) {
 		try, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 		_, err := s.Sink.Take(try, b)
 		cancel()
+		if s.Told != nil && ctx.Err() == nil {
+			s.Told(err)
+		}
 		if err == nil {
 			return
 		}

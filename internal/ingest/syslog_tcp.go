@@ -32,11 +32,11 @@ const (
 	acceptPause = 100 * time.Millisecond
 )
 
-func (e *tcpEar) hear(ctx context.Context) {
+func (e *tcpEar) hear(ctx context.Context, q *queue) {
 	defer func() { _ = e.l.Close() }()
 	// Who waits in line when Riposte stops has been told by the system that what
 	// it sent has arrived: it is let in.
-	stop := context.AfterFunc(ctx, func() { _ = e.l.SetDeadline(time.Now().Add(quiet)) })
+	stop := context.AfterFunc(ctx, func() { _ = e.l.SetDeadline(time.Now().Add(hush)) })
 	defer stop()
 	var talking sync.WaitGroup
 	defer talking.Wait()
@@ -60,7 +60,7 @@ func (e *tcpEar) hear(ctx context.Context) {
 		}
 		talking.Go(func() {
 			defer e.s.places.leave(from)
-			e.talk(ctx, c, from)
+			e.talk(ctx, c, from, q)
 		})
 	}
 }
@@ -75,7 +75,7 @@ func (s *Syslog) take1(from netip.Addr) bool {
 }
 
 // talk hears one connection to its end.
-func (e *tcpEar) talk(ctx context.Context, c net.Conn, from netip.Addr) {
+func (e *tcpEar) talk(ctx context.Context, c net.Conn, from netip.Addr, q *queue) {
 	defer func() { _ = c.Close() }()
 	if e.tls != nil {
 		secured := tls.Server(c, e.tls)
@@ -90,7 +90,7 @@ func (e *tcpEar) talk(ctx context.Context, c net.Conn, from netip.Addr) {
 		}
 		c = secured
 	}
-	x := &exchange{s: e.s, c: c, from: from.String(), framer: framer{max: e.s.MaxMessage}}
+	x := &exchange{s: e.s, q: q, c: c, from: from.String(), framer: framer{max: e.s.MaxMessage}}
 	// A read under way ends at once when ctx does; then what has come is read on.
 	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Now()) })
 	defer stop()
@@ -100,6 +100,7 @@ func (e *tcpEar) talk(ctx context.Context, c net.Conn, from netip.Addr) {
 // exchange is one connection at work.
 type exchange struct {
 	s      *Syslog
+	q      *queue
 	c      net.Conn
 	from   string
 	framer framer
@@ -138,7 +139,7 @@ func (x *exchange) deadline(ctx context.Context) {
 	if x.ending.IsZero() {
 		x.ending = time.Now().Add(lastWords)
 	}
-	_ = x.c.SetReadDeadline(minTime(time.Now().Add(quiet), x.ending))
+	_ = x.c.SetReadDeadline(minTime(time.Now().Add(hush), x.ending))
 }
 
 // ended tells whether a connection is over after a read failed, and keeps what
@@ -168,7 +169,7 @@ func (x *exchange) ended(ctx context.Context, err error) bool {
 }
 
 func (x *exchange) put(m message) bool {
-	return x.s.queue.put(event{raw: m.raw, cut: m.cut, from: x.from})
+	return x.q.put(event{raw: m.raw, cut: m.cut, from: x.from})
 }
 
 // plainNet is an error of the network without the addresses.

@@ -15,6 +15,7 @@ import (
 type udpEar struct {
 	s *Syslog
 	c *net.UDPConn
+	q *queue
 
 	noRoom int   // messages that found no room in the queue, not told yet
 	missed int64 // datagrams that the system had no room for, told already
@@ -34,7 +35,8 @@ func newUDPEar(s *Syslog, c *net.UDPConn) *udpEar {
 func (e *udpEar) addr() net.Addr { return e.c.LocalAddr() }
 func (e *udpEar) close() error   { return e.c.Close() }
 
-func (e *udpEar) hear(ctx context.Context) {
+func (e *udpEar) hear(ctx context.Context, q *queue) {
+	e.q = q
 	defer func() { _ = e.c.Close() }()
 	// A read under way ends at once when ctx does; then what has come is read on.
 	stop := context.AfterFunc(ctx, func() { _ = e.c.SetReadDeadline(time.Now()) })
@@ -53,7 +55,7 @@ func (e *udpEar) hear(ctx context.Context) {
 			if ending.IsZero() {
 				ending = now.Add(lastWords)
 			}
-			wait = minTime(now.Add(quiet), ending)
+			wait = minTime(now.Add(hush), ending)
 		}
 		_ = e.c.SetReadDeadline(wait) // the read tells what is wrong
 		n, from, err := e.c.ReadFromUDPAddrPort(buf)
@@ -66,7 +68,7 @@ func (e *udpEar) hear(ctx context.Context) {
 			return
 		case !late:
 			e.s.Log.Warn("syslog datagram not read", "source", e.s.Source.Name, "error", err)
-			<-time.After(quiet) // it may be so again at once
+			<-time.After(hush) // it may be so again at once
 		}
 	}
 }
@@ -86,7 +88,7 @@ func (e *udpEar) put(raw []byte, from netip.Addr) {
 	if m.raw = bytes.Trim(m.raw, "\r\n\x00"); len(m.raw) == 0 {
 		return // to see whether somebody listens
 	}
-	if !e.s.queue.offer(event{raw: bytes.Clone(m.raw), cut: m.cut, from: from.String()}) {
+	if !e.q.offer(event{raw: bytes.Clone(m.raw), cut: m.cut, from: from.String()}) {
 		e.noRoom++
 	}
 }

@@ -28,7 +28,9 @@ type Webhook struct {
 	// Known tells whether a delivery was taken before, by the keys of its signature;
 	// nil: none is signed.
 	Known func(ctx context.Context, source string, keys []string) (bool, error)
-	Now   func() time.Time // nil means time.Now
+	// Busy says why nothing can be taken in for now; nil: it never is so.
+	Busy func() error
+	Now  func() time.Time // nil means time.Now
 	// Problem answers with an error; the HTTP API has one form for all of them.
 	Problem func(w http.ResponseWriter, r *http.Request, err error)
 
@@ -85,6 +87,11 @@ func (h *Webhook) Serve(w http.ResponseWriter, r *http.Request, e Entrance) {
 }
 
 func (h *Webhook) serve(w http.ResponseWriter, r *http.Request, e Entrance, held *share) (a Answer, err error) {
+	if h.Busy != nil { // before a byte is read: the sender still has everything
+		if err := h.Busy(); err != nil {
+			return a, err
+		}
+	}
 	body, err := wireBody(w, r, held)
 	if err != nil {
 		return a, err

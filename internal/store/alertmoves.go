@@ -197,3 +197,28 @@ func movedByCase(tx *Tx, c cases.Case, id alert.ID, entries []cases.Entry, to al
 	}
 	return moveAlert(tx, c.Tenant, id, e)
 }
+
+// Place is a place among the alerts of a tenant in the order in which they came.
+type Place struct {
+	Received time.Time
+	ID       alert.ID
+}
+
+// AlertsSince reads alerts received in a time, behind a place, in the order in
+// which they came. next is the place of the last.
+func AlertsSince(q *Reader, tenant string, from, until time.Time, behind Place, limit int) (list []alert.Alert, next Place, err error) {
+	if behind.Received.Before(from) {
+		behind = Place{from, -1}
+	}
+	list, err = all(q, func(r *Rows, a *alert.Alert) error { return scanAlert(a, r.Scan) },
+		"SELECT "+alertColumns+` FROM alerts WHERE tenant = ? AND received < ? AND (received, id) > (?, ?)
+		ORDER BY received, id LIMIT ?`, tenantOf(tenant), until, behind.Received, int64(behind.ID), limit)
+	if err != nil {
+		return nil, behind, fmt.Errorf("read the alerts since %s: %w", from.UTC().Format(time.RFC3339), err)
+	}
+	if len(list) > 0 {
+		last := &list[len(list)-1]
+		behind = Place{last.Received, last.ID}
+	}
+	return list, behind, nil
+}

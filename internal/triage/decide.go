@@ -3,8 +3,6 @@ package triage
 import (
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"riposte/internal/alert"
 	"riposte/internal/expr"
@@ -213,7 +211,6 @@ type walk struct {
 	dry   bool
 	u     *Undo
 	keys  []ident // of folds that found nothing: others may be folded into this one
-	trace *[]Asked
 }
 
 func (w *walk) all() error {
@@ -262,7 +259,6 @@ func (w *walk) maintained() bool {
 		if err != nil {
 			w.problem(m.id, err)
 		}
-		w.note(m.id, ok, err, "maintenance window")
 		if err == nil && ok {
 			w.Act, w.Rule, w.Outcome, w.Triggers = m.act, m.id, "expected in a maintenance window: "+m.why, false
 			return true
@@ -275,7 +271,6 @@ func (w *walk) maintained() bool {
 func (w *walk) rule(i int) (over bool, err error) {
 	rule, a := &w.r.rules[i], w.p.Alert
 	if !rule.valid.holds(a.Received) {
-		w.note(rule.id, false, nil, "not valid at that time")
 		return false, nil
 	}
 	m := w.holds(i)
@@ -283,7 +278,6 @@ func (w *walk) rule(i int) (over bool, err error) {
 		w.problem(rule.id, m.err)
 	}
 	if m.err != nil || !m.holds {
-		w.note(rule.id, false, m.err, "its condition")
 		return false, nil
 	}
 	if enough, err := w.enough(i); err != nil || !enough {
@@ -302,7 +296,6 @@ func (w *walk) rule(i int) (over bool, err error) {
 		return true, nil
 	case Storm:
 	}
-	w.note(rule.id, true, nil, "it changes the alert and asks on")
 	w.change(rule)
 	return false, nil
 }
@@ -334,7 +327,6 @@ func (w *walk) enough(i int) (bool, error) {
 	key, _, err := t.key.of(w.p.Alert, &w.p.env)
 	if err != nil {
 		w.problem(rule.id, err)
-		w.note(rule.id, false, err, "its threshold")
 		return false, err
 	}
 	k := hitKey{i, identOf(key)}
@@ -343,9 +335,6 @@ func (w *walk) enough(i int) (bool, error) {
 		n = w.s.peek(k, w.p.Alert.Received, t.within, t.count)
 	} else {
 		n = w.s.hit(k, w.p.Alert.Received, t.within, t.count, w.u)
-	}
-	if n < t.count {
-		w.note(rule.id, false, nil, fmt.Sprintf("its threshold: %d of %d within %s", n, t.count, short(t.within)))
 	}
 	return n >= t.count, nil
 }
@@ -357,14 +346,8 @@ func (w *walk) fold(i int) (over bool, err error) {
 		return false, nil
 	}
 	h, known := w.s.heads[k.id]
-	why := "no open alert has its key"
-	switch {
-	case !known:
-	case h.at < a.Received.Add(-rule.within).UnixMicro():
-		why = "the open alert with its key is too old"
-	case w.Severity > h.severity:
-		why = "the open alert with its key is less severe"
-	default:
+	// What is more severe than what people see already is never folded away.
+	if known && h.at >= a.Received.Add(-rule.within).UnixMicro() && w.Severity <= h.severity {
 		open, err := w.world.Open(h.id)
 		if err != nil {
 			return false, err
@@ -375,10 +358,8 @@ func (w *walk) fold(i int) (over bool, err error) {
 			w.finish()
 			return true, nil
 		}
-		why = "the alert with its key is not open any more"
 	}
 	w.keys = append(w.keys, k.id)
-	w.note(rule.id, false, nil, why)
 	return false, nil
 }
 
@@ -389,7 +370,6 @@ func (w *walk) key(i int) (k *keyed, ok bool) {
 		w.problem(rule.id, k.err)
 	}
 	if k.err != nil || !k.whole {
-		w.note(rule.id, false, k.err, "the alert lacks a part of its key")
 		return k, false
 	}
 	return k, true
@@ -406,7 +386,6 @@ func (w *walk) attach(i int) (over bool, err error) {
 		return false, err
 	}
 	if c == 0 {
-		w.note(rule.id, false, nil, "no open case has its key")
 		return false, nil
 	}
 	w.decided(rule, Attach)
@@ -442,7 +421,6 @@ func (w *walk) open(rule *rule) error {
 
 // decided makes a rule the one that decided; what it changes holds, too.
 func (w *walk) decided(rule *rule, act Act) {
-	w.note(rule.id, true, nil, "it decides")
 	w.Act, w.Rule, w.Outcome = act, rule.id, rule.why
 	w.change(rule)
 }
@@ -493,7 +471,7 @@ func (d *Decision) Sentence(ref string) string {
 	}
 	for _, c := range d.Changes {
 		if c.Field == "severity" {
-			s += fmt.Sprintf("; severity from %s to %s by %s", severityWords[c.Old.(int)], severityWords[c.New.(int)], c.Rule)
+			s += "; " + c.String()
 		}
 	}
 	return s
@@ -524,14 +502,4 @@ func AsItCame(a alert.Alert) alert.Alert {
 	}
 	a.Status, a.Rule, a.RulesNo, a.Outcome, a.Into, a.Problems = alert.New, "", 0, "", 0, nil
 	return a
-}
-
-func short(d time.Duration) string {
-	s := d.String()
-	for _, zero := range []string{"0s", "0m"} {
-		if t, ok := strings.CutSuffix(s, zero); ok && t != "" && (t[len(t)-1] < '0' || t[len(t)-1] > '9') {
-			s = t
-		}
-	}
-	return s
 }

@@ -6,6 +6,10 @@
 package triage
 
 import (
+	"cmp"
+	"fmt"
+	"strings"
+
 	"riposte/internal/alert"
 )
 
@@ -64,6 +68,20 @@ type Changed struct {
 	Field string // severity, category, tags
 	Old   any
 	New   any
+}
+
+// String says it in words: severity from low to high by NAME.
+func (c Changed) String() string {
+	word := func(v any) string {
+		switch v := v.(type) {
+		case int:
+			return severityWords[v]
+		case []string:
+			return "[" + strings.Join(v, ", ") + "]"
+		}
+		return cmp.Or(fmt.Sprint(v), "none")
+	}
+	return fmt.Sprintf("%s from %s to %s by %s", c.Field, word(c.Old), word(c.New), c.Rule)
 }
 
 // Start is a playbook that starts for an alert.
