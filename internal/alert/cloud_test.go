@@ -26,6 +26,7 @@ type facts struct {
 	about         []string       // entities of any kind: resources, hosts, mailboxes
 	seen          []string       // observables of any type and role
 	technique     []string
+	named         string   // a text in which techniques stand
 	severity      []string // the first that is there says it, by severities
 	severities    map[string]int
 }
@@ -38,7 +39,7 @@ var cloudFacts = []facts{
 	{file: "microsoft-defender-incident", mapping: "microsoft-defender-incident", time: []string{"alerts[].firstActivity"}, user: []string{"alerts[].entities[].userPrincipalName"}, about: []string{"alerts[].entities[].mailboxAddress"}, severity: []string{"severity"}, severities: plainSeverity},
 	{file: "microsoft-defender-atp-alert", mapping: "microsoft-defender-endpoint", not: map[int]string{2: ""}, time: []string{"firstEventTime"}, user: []string{"evidence[].userPrincipalName"}, about: []string{"computerDnsName"}, technique: []string{"mitreTechniques[]"}, severity: []string{"severity"}, severities: plainSeverity},
 	{file: "panther-microsoftgraph-securityalertv2", mapping: "microsoft-graph-alert-v2", time: []string{"firstActivityDateTime"}, source: []string{"evidence[].ipAddress"}, user: []string{"evidence[].userAccount.userPrincipalName"}, severity: []string{"severity"}, severities: plainSeverity},
-	{file: "panther-aws-guardduty", mapping: "aws-guardduty", time: []string{"service.eventFirstSeen"}, severity: []string{"severity"}, severities: map[string]int{"8": 4, "9": 5}},
+	{file: "panther-aws-guardduty", mapping: "aws-guardduty", named: "description", time: []string{"service.eventFirstSeen"}, severity: []string{"severity"}, severities: map[string]int{"8": 4, "9": 5}},
 	{file: "panther-aws-securityfindingformat", mapping: "aws-security-hub", time: []string{"CreatedAt"}, source: []string{"Action.AwsApiCallAction.RemoteIpDetails.IpAddressV4"}, about: []string{"Resources[].Id"}, severity: []string{"Severity.Label"}, severities: plainSeverity},
 	{file: "panther-aws-cloudtrail", mapping: "aws-cloudtrail", time: []string{"eventTime", "eventtime", "p_event_time"}, source: []string{"sourceIPAddress"}, user: []string{"userIdentity.userName"}, about: []string{"resources[].arn", "resources[].ARN"}},
 	{file: "panther-aws-wafwebacl", mapping: "aws-waf", time: []string{"timestamp"}, source: []string{"httpRequest.clientIp"}, about: []string{"webaclId"}, severity: []string{"action"}, severities: map[string]int{"BLOCK": 2, "ALLOW": 1}},
@@ -217,6 +218,13 @@ func (f facts) check(t *testing.T, place string, event any, a alert.Alert) {
 	for _, id := range alert.Techniques(toList(at(event, f.technique...))) {
 		if !slices.Contains(a.Techniques, id) {
 			t.Errorf("%s: technique %s is not among %v", place, id, a.Techniques)
+		}
+	}
+	if f.named != "" && strings.HasPrefix(a.Title, "Potential") {
+		for _, id := range alert.Techniques(toList(at(event, f.named))) {
+			if !slices.Contains(a.Techniques, id) {
+				t.Errorf("%s: technique %s is not among %v", place, id, a.Techniques)
+			}
 		}
 	}
 	for _, path := range f.severity {
