@@ -17,7 +17,11 @@ type walkCall func(paths [][]string) func(m *machine, v any) (any, error)
 func walkFunction(name string) walkCall {
 	switch name {
 	case "at":
-		return func(paths [][]string) func(*machine, any) (any, error) {
+		return func(names [][]string) func(*machine, any) (any, error) {
+			paths := make([]walkPath, len(names))
+			for i, n := range names {
+				paths[i] = newWalkPath(n)
+			}
 			return func(m *machine, v any) (any, error) { return at(m, v, paths) }
 		}
 	case "pick":
@@ -118,10 +122,27 @@ func some(_ *machine, args []any) (any, error) {
 	return nil, nil
 }
 
+// walkPath is a path of names and, for each place in it, the names that a sender
+// who flattens his events would have made of what follows.
+type walkPath struct {
+	names  []string
+	joined [][]string // joined[i][n] is names[i] to names[i+n+1]
+}
+
+func newWalkPath(names []string) walkPath {
+	p := walkPath{names: names, joined: make([][]string, len(names))}
+	for i := range names {
+		for n := i + 2; n <= len(names); n++ {
+			p.joined[i] = append(p.joined[i], strings.Join(names[i:n], "."))
+		}
+	}
+	return p
+}
+
 // at gives what stands at the first path that leads to something.
-func at(m *machine, v any, paths [][]string) (any, error) {
-	for _, path := range paths {
-		found, err := follow(m, v, path)
+func at(m *machine, v any, paths []walkPath) (any, error) {
+	for i := range paths {
+		found, err := follow(m, v, &paths[i], 0)
 		if err != nil {
 			return nil, err
 		}
@@ -132,45 +153,45 @@ func at(m *machine, v any, paths [][]string) (any, error) {
 	return nil, nil
 }
 
-// follow walks down a path. A name with dots in it is found too, for some
-// senders flatten their events. Of a list it takes an element where the path
-// has a number, and otherwise follows on in every element.
-func follow(m *machine, v any, path []string) (any, error) {
-	if len(path) == 0 {
+// follow walks down a path from its name i on. A name with dots in it is found
+// too. Of a list it takes an element where the path has a number, and otherwise
+// follows on in every element.
+func follow(m *machine, v any, path *walkPath, i int) (any, error) {
+	if i == len(path.names) {
 		return v, nil
 	}
 	switch v := v.(type) {
 	case map[string]any:
-		if next, ok := v[path[0]]; ok {
-			found, err := follow(m, next, path[1:])
+		if next, ok := v[path.names[i]]; ok {
+			found, err := follow(m, next, path, i+1)
 			if err != nil || says(found) {
 				return found, err
 			}
 		}
-		for n := 2; n <= len(path); n++ {
-			if next, ok := v[strings.Join(path[:n], ".")]; ok {
-				return follow(m, next, path[n:])
+		for n, name := range path.joined[i] {
+			if next, ok := v[name]; ok {
+				return follow(m, next, path, i+n+2)
 			}
 		}
 	case []any:
-		if i, err := strconv.Atoi(path[0]); err == nil {
-			if i >= 0 && i < len(v) {
-				return follow(m, v[i], path[1:])
+		if k, err := strconv.Atoi(path.names[i]); err == nil {
+			if k >= 0 && k < len(v) {
+				return follow(m, v[k], path, i+1)
 			}
 			return nil, nil
 		}
-		return followAll(m, v, path)
+		return followAll(m, v, path, i)
 	}
 	return nil, nil
 }
 
-func followAll(m *machine, list []any, path []string) (any, error) {
+func followAll(m *machine, list []any, path *walkPath, i int) (any, error) {
 	var out []any
 	for _, e := range list {
 		if err := m.tick(1); err != nil {
 			return nil, err
 		}
-		found, err := follow(m, e, path)
+		found, err := follow(m, e, path, i)
 		if err != nil {
 			return nil, err
 		}

@@ -189,6 +189,12 @@ func textOf(v any) (string, error) {
 // settle makes a result plain. One that was built may hold the same part many
 // times, so it is measured as the tree that it will be when it is written.
 func (m *machine) settle(v any, built bool) (any, error) {
+	if !built && m.env.held != nil {
+		switch v.(type) {
+		case []any, map[string]any: // of the session's roots, which are plain
+			return v, nil
+		}
+	}
 	if !built {
 		return Normalize(v), nil
 	}

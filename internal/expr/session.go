@@ -8,8 +8,9 @@ type Session struct {
 	used usage
 }
 
-// NewSession begins a session. It keeps env, whose roots may be added to between
-// two values, and which must not be used by another goroutine meanwhile.
+// NewSession begins a session. It keeps env, whose roots must be plain values
+// (see Normalize), may be added to between two values, and must not be used by
+// another goroutine meanwhile.
 func NewSession(env *Env) *Session {
 	env.held = &machine{}
 	return &Session{env: env}
