@@ -53,7 +53,7 @@ type closeAlertInput struct {
 	Who
 	Record
 	Body struct {
-		withReason
+		Reason  string `json:"reason,omitempty" maxLength:"1000" doc:"Why; it stands in the alert's history."`
 		Verdict string `json:"verdict" enum:"true_positive,benign_positive,false_positive,undetermined"`
 	}
 }
@@ -68,8 +68,8 @@ type attachAlertInput struct {
 	Who
 	Record
 	Body struct {
-		withReason
-		Case string `json:"case,omitempty" maxLength:"32" example:"C-1042" doc:"Without it a case is opened."`
+		Reason string `json:"reason,omitempty" maxLength:"1000" doc:"Why; it stands in the alert's history."`
+		Case   string `json:"case,omitempty" maxLength:"32" example:"C-1042" doc:"Without it a case is opened."`
 	}
 }
 
@@ -77,8 +77,8 @@ type detachAlertInput struct {
 	Who
 	Record
 	Body struct {
-		withReason
-		Case string `json:"case,omitempty" maxLength:"32" example:"C-1042" doc:"Without it the one that it is in."`
+		Reason string `json:"reason,omitempty" maxLength:"1000" doc:"Why; it stands in the alert's history."`
+		Case   string `json:"case,omitempty" maxLength:"32" example:"C-1042" doc:"Without it the one that it is in."`
 	}
 }
 
@@ -86,8 +86,8 @@ type foldAlertInput struct {
 	Who
 	Record
 	Body struct {
-		withReason
-		Into string `json:"into" minLength:"1" maxLength:"32" example:"A-5520" doc:"The open alert."`
+		Reason string `json:"reason,omitempty" maxLength:"1000" doc:"Why; it stands in the alert's history."`
+		Into   string `json:"into" minLength:"1" maxLength:"32" example:"A-5520" doc:"The open alert."`
 	}
 }
 
