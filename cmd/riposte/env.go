@@ -15,6 +15,8 @@ type world struct {
 	out    io.Writer // data
 	err    io.Writer // talk
 	getenv func(string) string
+	// environ is all of the environment, NAME=VALUE each; nil: nobody looks at it.
+	environ func() []string
 	// askSecret reads a secret from the terminal without showing it; nil where
 	// there is no terminal.
 	askSecret func() (string, error)
@@ -24,7 +26,7 @@ type world struct {
 
 // machine is the real one.
 func machine() *world {
-	w := &world{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
+	w := &world{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, environ: os.Environ}
 	stdin := int(os.Stdin.Fd())
 	if term.IsTerminal(stdin) {
 		w.askSecret = func() (string, error) {

@@ -75,6 +75,11 @@ func oneOf(words ...string) func(string) error {
 // then flags. It also says which file it was, "" if there was none.
 func (s *settings) load(w *world) (app.Config, string, error) {
 	c := app.Defaults()
+	if w.environ != nil {
+		if err := s.misspelt(w.environ()); err != nil {
+			return c, "", err
+		}
+	}
 	file, text, err := s.file(w)
 	if err != nil {
 		return c, file, err
@@ -85,7 +90,7 @@ func (s *settings) load(w *world) (app.Config, string, error) {
 		}
 	}
 	for _, v := range s.all(&c) {
-		env := "RIPOSTE_" + strings.ToUpper(strings.ReplaceAll(v.name, "-", "_"))
+		env := variable(v.name)
 		if err := v.take(env, w.getenv(env)); err != nil {
 			return c, file, err
 		}
