@@ -18,6 +18,8 @@ type alertCmd struct {
 	Detach alertDetachCmd `cmd:"" help:"Take alerts out of their case."`
 	Fold   alertFoldCmd   `cmd:"" help:"Fold alerts into one that is open."`
 	Unfold alertUnfoldCmd `cmd:"" help:"Take alerts out of the one that they are folded into."`
+
+	ReadAgain alertReadAgainCmd `cmd:"" help:"Read events again that could not be read, after their mapping was put right."`
 }
 
 type alertListCmd struct {
@@ -27,12 +29,13 @@ type alertListCmd struct {
 	Severity   string `name:"min-severity" enum:",informational,low,medium,high,critical" default:"" help:"This severity or a higher one."`
 	Into       string `name:"into" placeholder:"ALERT" help:"Only those that are folded into this alert."`
 	Observable string `name:"observable" help:"Only alerts with this value in them."`
+	Unread     bool   `name:"unread" help:"Only events that could not be read, with the reason."`
 	Text       string `name:"text" short:"q" help:"Only those with these words in them, anywhere."`
 }
 
 // Examples leads the command's help.
 func (*alertListCmd) Examples() string {
-	return "riposte alert list --min-severity high\nriposte alert list --observable 198.51.100.23 --json"
+	return "riposte alert list --min-severity high\nriposte alert list --unread\nriposte alert list --observable 198.51.100.23 --json"
 }
 
 // Run lists alerts.
@@ -41,10 +44,19 @@ func (c *alertListCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
+	unread := ""
+	if c.Unread {
+		unread = "true"
+	}
 	items, err := fetchAll[httpapi.Alert](s, "/api/alerts",
-		filters("status", c.Status, "source", c.Source, "min_severity", c.Severity, "observable", c.Observable, "q", c.Text, "into", c.Into), c.paging)
+		filters("status", c.Status, "source", c.Source, "min_severity", c.Severity, "observable", c.Observable, "q", c.Text, "into", c.Into, "unread", unread), c.paging)
 	if err != nil {
 		return err
+	}
+	if c.Unread {
+		return printList(w, items, "every event could be read", []string{"id", "source", "received", "count", "why it could not be read"}, func(a httpapi.Alert) []string {
+			return []string{a.ID, a.Source, stamp(a.Received), fmt.Sprint(a.Count), a.Error}
+		})
 	}
 	return printList(w, items, "no alerts", []string{"id", "severity", "status", "title", "source", "count", "folded", "received", "outcome"}, func(a httpapi.Alert) []string {
 		return []string{a.ID, string(a.Severity), a.Status, clip(a.Title, 60), a.Source, fmt.Sprint(a.Count), fmt.Sprint(a.Folded), stamp(a.Received), clip(a.Outcome, 60)}

@@ -16,7 +16,7 @@ func (a *api) Alerts(ctx context.Context, who auth.Caller, f httpapi.AlertFilter
 		if f.Case != 0 {
 			return store.AlertsOfCase(q, who.Tenant, cases.ID(f.Case), slice(p))
 		}
-		s := store.AlertFilter{Severities: severityFrom(f.MinSeverity), Text: f.Text, Observable: f.Observable, Into: f.Into}
+		s := store.AlertFilter{Severities: severityFrom(f.MinSeverity), Text: f.Text, Observable: f.Observable, Into: f.Into, Errors: f.Unread}
 		if f.Status != "" {
 			s.Statuses = []alert.Status{alert.Status(f.Status)}
 		}

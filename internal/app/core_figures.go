@@ -127,10 +127,12 @@ func (c *core) tally(b ingest.Batch, taken []ingest.Taken, at time.Time) {
 			n.Accepted++
 		}
 	}
-	if n.Received > 0 {
+	if n.Received > 0 && !b.Again {
 		c.figures.count(n, at)
 	}
-	c.roadUp(b.Source)
+	if !b.Again {
+		c.roadUp(b.Source)
+	}
 }
 
 // turnedAway counts events that a source was not let in with, or that are lost.

@@ -25,6 +25,7 @@ type AlertFilter struct {
 	Observable  string
 	Case        int64
 	Into        int64
+	Unread      bool // only events that could not be read
 }
 
 // Severity is a severity's word.
@@ -118,6 +119,7 @@ type listAlertsInput struct {
 	Observable  string   `query:"observable" maxLength:"2048" doc:"A value seen in the alert."`
 	Case        string   `query:"case" maxLength:"32"`
 	Into        string   `query:"into" maxLength:"32" doc:"Only those that are folded into this alert."`
+	Unread      bool     `query:"unread" doc:"Only events that no mapping could read. Each has its error."`
 }
 
 type recordInput struct {
@@ -137,7 +139,7 @@ func (a *api) alertRoutes() {
 				return nil, err
 			}
 			return listed(a.Alerts.Alerts(ctx, in.caller, AlertFilter{
-				Status: in.Status, Source: in.Source, MinSeverity: in.MinSeverity.Number(), Text: in.Text, Observable: in.Observable, Case: c, Into: into,
+				Status: in.Status, Source: in.Source, MinSeverity: in.MinSeverity.Number(), Text: in.Text, Observable: in.Observable, Case: c, Into: into, Unread: in.Unread,
 			}, in.page()))
 		})
 	add(a, auth.AlertsRead, op("alerts", get, "/api/alerts/{id}", "get-alert", "Read an alert with everything that came"),

@@ -72,7 +72,7 @@ func newWorld(t *testing.T) *world {
 func serve(t *testing.T, w *world) *client {
 	t.Helper()
 	s := &Server{
-		Identity: w, Tokens: w, People: w, Alerts: w, Cases: w, Runs: w, Approvals: w, Playbooks: w, Ledger: w, Lists: w, Connections: w, Switches: w, Overrides: w, Alarms: w, Sources: w, Audit: w, Replays: w,
+		Identity: w, Tokens: w, People: w, Alerts: w, Cases: w, Runs: w, Approvals: w, Playbooks: w, Ledger: w, Lists: w, Connections: w, Switches: w, Overrides: w, Alarms: w, Sources: w, Unread: w, Audit: w, Replays: w,
 		Page:    http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, "page") }),
 		Ingest:  http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusAccepted) }),
 		Version: "test", Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now },
@@ -538,6 +538,14 @@ func (w *world) Sources(context.Context, auth.Caller) (Intake, error) { return I
 
 func (w *world) Source(_ context.Context, _ auth.Caller, name string, _, _ int) (SourceDetail, error) {
 	return SourceDetail{}, fmt.Errorf("source %s: %w", name, fault.NotFound)
+}
+
+func (w *world) ReadAgain(_ context.Context, _ auth.Caller, n int64) (ReadAgain, error) {
+	return ReadAgain{}, fmt.Errorf("alert A-%d: %w", n, fault.NotFound)
+}
+
+func (w *world) ReadAllAgain(context.Context, auth.Caller, string, int, string) (ReadAllAgain, error) {
+	return ReadAllAgain{}, nil
 }
 
 func (w *world) Alarms(context.Context, auth.Caller, bool, Page) (Found[Alarm], error) {

@@ -35,6 +35,7 @@ type Server struct {
 	Overrides   Overrides
 	Alarms      Alarms
 	Sources     Sources
+	Unread      Unread
 	Audit       Audit
 	Replays     Replays
 
@@ -130,6 +131,7 @@ func (a *api) routes() {
 	a.overrideRoutes()
 	a.alarmRoutes()
 	a.sourceRoutes()
+	a.unreadRoutes()
 	a.auditRoutes()
 }
 

@@ -30,7 +30,9 @@ type Batch struct {
 	// Skipped is how many events came with these that are no alerts: for the figures
 	// of the source, which need to know that it is alive.
 	Skipped int
-	Cursor  []byte // where a source that is read goes on, stored with the alerts; nil: unchanged
+	// Again says that they were counted when they came and could not be read.
+	Again  bool
+	Cursor []byte // where a source that is read goes on, stored with the alerts; nil: unchanged
 	// Keys tell, in the order of Alerts, one report from another: one whose key the
 	// source had before is left out and not even counted. nil, or "" for one: none.
 	Keys []string
@@ -96,6 +98,17 @@ func (s Source) readEvent(raw []byte, now time.Time) read {
 	return read{alert: a, is: is}
 }
 
+// CutField is the field of a record that says that only a part of its event was
+// kept.
+const CutField = "cut"
+
+// Again reads an event that was kept because it could not be read. What still
+// cannot be read comes with its error, as Keep makes it.
+func (s Source) Again(raw []byte, received time.Time) (a alert.Alert, is bool, err error) {
+	r := s.readEvent(raw, received)
+	return r.alert, r.is, r.err
+}
+
 // event is one event as it came.
 type event struct {
 	raw  []byte
@@ -111,6 +124,7 @@ func (s Source) readOne(e event, now time.Time) read {
 	if e.cut != "" {
 		err := fmt.Errorf("%s: %w", e.cut, fault.Invalid)
 		r = read{alert: alert.Keep(s.Name, e.raw, err, now), is: true, err: err}
+		note(&r.alert, CutField, "true")
 	} else {
 		r = s.readEvent(e.raw, now)
 	}
