@@ -308,7 +308,7 @@ function signIn(message) {
 async function look() {
   clearTimeout(timer);
   const [, section = "", id = ""] = location.pathname.split("/");
-  const view = { approvals: id ? approval : approvals, runs: id ? run : runs, cases: id ? oneCase : cases, alarms }[section];
+  const view = { approvals: id ? approval : approvals, runs: id ? run : runs, cases: id ? oneCase : cases, alarms, sources }[section];
   if (!view) {
     history.replaceState(null, "", "/approvals");
     return look();

@@ -1,4 +1,4 @@
-// What watches over the intake: alarms. It is loaded before page.js, whose
+// What watches over the intake: alarms and sources. It is loaded before page.js, whose
 // helpers it uses when it is called.
 "use strict";
 
@@ -50,4 +50,26 @@ async function alarmBar() {
   const most = 3;
   bar.replaceChildren(...fresh.slice(0, most).map((a) => el("p", {}, el("strong", {}, alarmTitle(a)), " ", a.message)),
     el("p", {}, el("a", { href: "/alarms" }, fresh.length > most ? "All " + fresh.length + " alarms" : "Alarms")));
+}
+
+// sources shows how every source does, the troubled ones first.
+async function sources() {
+  const all = await call("GET", "/sources");
+  const order = ["down", "silent", "flooding", "working"];
+  const list = all.sources.slice().sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state) || (a.name < b.name ? -1 : 1));
+  draw("sources", [list, all.waiting.events, Math.floor(all.oldest_waiting_seconds)], () => [
+    head("Sources", all.oldest_waiting_seconds >= 1 ? all.waiting_for + " for " + span(all.oldest_waiting_seconds * 1000) + "." : "Nothing waits to be stored."),
+    rows(list, "No source is configured. docs/sources.md says how.", (s) => el("div", { class: "row" },
+      el("span", { class: "status " + (s.state === "working" ? "good" : "bad") }, el("i", { "aria-hidden": "true" }, s.state === "working" ? "✓" : "!"), s.state),
+      el("span", { class: "main" }, s.name), s.last_event ? age(s.last_event) : el("span", { class: "age" }, "never"),
+      s.problem ? el("span", { class: "more" }, s.problem) : "",
+      el("span", { class: "more" }, [s.type, perMinute(s), s.today.received + " today", s.today.unread && s.today.unread + " unread", s.today.refused && s.today.refused + " refused or lost",
+        s.waiting.events && s.waiting.events + " wait", s.behind && s.behind.amount && s.behind.amount + " " + s.behind.unit + " behind"].filter(Boolean).join(" · ")))),
+  ]);
+  return 5000;
+}
+
+function perMinute(s) {
+  const n = (v) => v >= 10 ? Math.round(v) : Number(v.toPrecision(2));
+  return n(s.per_minute) + " a minute" + (s.usual_per_minute === undefined ? "" : ", usually " + n(s.usual_per_minute));
 }
