@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"riposte/internal/alert"
@@ -276,7 +275,10 @@ func unknown(line int, what, name string, starts []string, known func(string) bo
 func (r *Rules) WhyOf(id string) string {
 	for i := range r.rules {
 		if r.rules[i].id == id {
-			return strings.TrimSpace(r.rules[i].title + " " + r.rules[i].why)
+			if r.rules[i].title == "" {
+				return r.rules[i].why
+			}
+			return r.rules[i].title + ": " + r.rules[i].why
 		}
 	}
 	for i := range r.maintenance {
