@@ -58,6 +58,32 @@ func TestEventsAreFoundInEveryFormOfBody(t *testing.T) {
 	}
 }
 
+func TestWhatIsNoJSONAmongJSONIsNoLineOfText(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind, body string
+		bad        []bool
+	}{
+		{"application/x-ndjson", "{\"a\": 1}\n{bad\nhello\n{\"a\": \n", []bool{false, true, true, false}}, // the mapping finds out about the last
+		{"", "{\"a\": 1}\n{bad\n", []bool{false, true}},
+		{"application/json", "hello", []bool{true}},
+		{"text/plain", "{\"a\": 1}\nCEF:0|a|\n", []bool{false, false}},
+		{"", "CEF:0|a|\n{\"a\": 1}\n", []bool{false, false}},
+	} {
+		events, _, err := split([]byte(c.body), c.kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bad []bool
+		for _, e := range events {
+			bad = append(bad, e.cut != "")
+		}
+		if d := cmp.Diff(c.bad, bad); d != "" {
+			t.Errorf("%s %q (-want +got):\n%s", c.kind, c.body, d)
+		}
+	}
+}
+
 func TestABodyOfTooManyEventsIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{

@@ -24,6 +24,9 @@ func split(body []byte, kind string) (events []event, single bool, err error) {
 		return nil, false, fmt.Errorf("the body is empty; expected a JSON object, an array of them, or one a line: %w", fault.Invalid)
 	}
 	events, single = splitAs(whole, body, kind)
+	if len(events) > 0 && kind != "text/plain" && (isJSON(kind) || objectBegins(events[0].raw)) {
+		onlyJSON(events)
+	}
 	if len(events) > maxEvents {
 		return nil, false, fmt.Errorf("the body holds more than %d events; send fewer at a time: %w", maxEvents, fault.Invalid)
 	}
@@ -55,7 +58,37 @@ func splitAs(whole, body []byte, kind string) (events []event, single bool) {
 	return all, len(all) == 1
 }
 
-func isJSON(kind string) bool { return kind == "application/json" || strings.HasSuffix(kind, "+json") }
+func isJSON(kind string) bool {
+	switch kind {
+	case "application/json", "application/x-ndjson", "application/ndjson", "application/jsonl":
+		return true
+	}
+	return strings.HasSuffix(kind, "+json")
+}
+
+// objectBegins tells whether a text surely means to be a JSON object.
+func objectBegins(b []byte) bool {
+	if len(b) < 2 || b[0] != '{' {
+		return false
+	}
+	rest := bytes.TrimLeft(b[1:], " \t\r\n")
+	return len(rest) > 0 && (rest[0] == '"' || rest[0] == '}')
+}
+
+// onlyJSON marks what is no JSON among JSON: a mapping would take it for a line
+// of text. What begins like an object the mapping finds out about.
+func onlyJSON(events []event) {
+	for i := range events {
+		raw := bytes.TrimPrefix(events[i].raw, []byte(byteOrderMark))
+		if objectBegins(raw) {
+			continue
+		}
+		var any json.RawMessage
+		if err := json.Unmarshal(raw, &any); err != nil {
+			events[i].cut = "event is not JSON: " + err.Error()
+		}
+	}
+}
 
 func isXML(kind string) bool {
 	return kind == "application/xml" || kind == "text/xml" || strings.HasSuffix(kind, "+xml")
