@@ -37,6 +37,7 @@ func Found(e Event, now time.Time) map[string]any {
 	f.inText(f.message)
 	f.severity(e)
 	f.time(e)
+	delete(f.out, "timezone")
 	f.title(e)
 	if f.message != "" {
 		f.out["text"] = addressAndPort.ReplaceAllString(f.message, "$1 $2")
