@@ -20,6 +20,10 @@ func (a *api) Alerts(ctx context.Context, who auth.Caller, f httpapi.AlertFilter
 		if f.Status != "" {
 			s.Statuses = []alert.Status{alert.Status(f.Status)}
 		}
+		if f.Band != "" {
+			s.Bands = []alert.Band{alert.Band(f.Band)}
+		}
+		s.Ready, s.ByScore = f.Ready, f.ByScore
 		if f.Source != "" {
 			s.Sources = []string{f.Source}
 		}
@@ -32,6 +36,7 @@ func (a *api) Alerts(ctx context.Context, who auth.Caller, f httpapi.AlertFilter
 func (a *api) Alert(ctx context.Context, who auth.Caller, n int64) (httpapi.Alert, error) {
 	var inCases []cases.ID
 	var events []alert.Event
+	var closing httpapi.Alert
 	rec, err := read(ctx, a, func(q *store.Reader) (alert.Alert, error) {
 		rec, err := store.Alert(q, who.Tenant, alert.ID(n))
 		if err != nil {
@@ -40,14 +45,16 @@ func (a *api) Alert(ctx context.Context, who auth.Caller, n int64) (httpapi.Aler
 		if events, err = store.AlertHistory(q, who.Tenant, rec.ID); err != nil {
 			return rec, err
 		}
-		inCases, err = store.CasesOfAlert(q, rec.ID)
-		return rec, err
+		if inCases, err = store.CasesOfAlert(q, rec.ID); err != nil {
+			return rec, err
+		}
+		return rec, wireClosings(q, &closing, &rec)
 	})
 	if err != nil {
 		return httpapi.Alert{}, err
 	}
 	w := wireAlert(rec)
-	w.Fields, w.Raw, w.History = rec.Fields, rec.Raw, wireEvents(events)
+	w.Fields, w.Raw, w.History, w.Closing = rec.Fields, rec.Raw, wireEvents(events), closing.Closing
 	if len(inCases) > 0 {
 		w.Case = inCases[len(inCases)-1].String()
 		if w.Status == string(alert.InCase) {
@@ -74,6 +81,7 @@ func wireAlert(r alert.Alert) httpapi.Alert {
 	if g := r.Given; g != nil {
 		w.Given = &httpapi.GivenAlert{Severity: httpapi.SeverityOf(g.Severity), Category: g.Category, Tags: g.Tags}
 	}
+	wireScore(&w, &r)
 	for _, o := range r.Observables {
 		w.Observables = append(w.Observables, httpapi.Observable{Type: o.Type, Value: o.Value, Role: o.Role})
 	}

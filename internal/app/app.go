@@ -104,7 +104,7 @@ func (a *App) open(ctx context.Context, opt Options) (err error) {
 	}
 	routes := &httpapi.Server{
 		Identity: a.api, Tokens: a.api, People: a.api, Alerts: a.api, AlertMoves: a.api, Triage: a.api, Cases: a.api, Runs: a.api, Approvals: a.api, Playbooks: a.api, Ledger: a.api,
-		Lists: a.api, Connections: a.api, Switches: a.api, Overrides: a.api, Alarms: a.api, Sources: a.api, Unread: a.api, Audit: a.api, Replays: a.api, Ingest: intake, Hooks: a.core.hookHandler(), Metrics: a.api.metricsHandler(), Page: opt.Page, Health: a.core.db.Healthy,
+		Lists: a.api, Connections: a.api, Switches: a.api, Overrides: a.api, Alarms: a.api, Closings: a.api, Sources: a.api, Unread: a.api, Audit: a.api, Replays: a.api, Ingest: intake, Hooks: a.core.hookHandler(), Metrics: a.api.metricsHandler(), Page: opt.Page, Health: a.core.db.Healthy,
 		Version: opt.Version, Secure: a.secure, Log: a.log,
 	}
 	a.server = &http.Server{

@@ -166,6 +166,7 @@ type HookConfig struct {
 // TriageConfig names the files of triage. Each is optional.
 type TriageConfig struct {
 	Rules string `yaml:"rules" doc:"A file of triage rules, in place of those that are shipped. It is read again when it changes."`
+	Score string `yaml:"score" doc:"A score file, in place of the one that is shipped. It is read again when it changes."`
 }
 
 // GuardConfig names the files of the guard. Each is optional.

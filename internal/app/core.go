@@ -52,6 +52,8 @@ type core struct {
 	refusals    refusals
 	losses      losses
 	health      healths
+	score       *scoring
+	started     time.Time
 	alarms      *alarmBook
 	metrics     *metrics
 	figures     *figures
@@ -69,7 +71,7 @@ type core struct {
 //
 // first is the administrator that a first start makes, empty otherwise.
 func openCore(ctx context.Context, cfg Config, version string, log *slog.Logger) (c *core, first firstPerson, err error) {
-	c = &core{cfg: cfg, log: log, now: time.Now, hashing: make(chan struct{}, hashesAtOnce), alarms: newAlarmBook(), figures: newFigures(), watching: map[string]*watched{}}
+	c = &core{cfg: cfg, log: log, now: time.Now, started: time.Now().UTC(), hashing: make(chan struct{}, hashesAtOnce), alarms: newAlarmBook(), figures: newFigures(), watching: map[string]*watched{}}
 	c.gate = &ingest.Gate{Most: cfg.Intake.queueBytes(), Now: c.now}
 	c.metrics = newMetrics(c, version)
 	for name, s := range cfg.Sources {
@@ -134,6 +136,9 @@ func openCore(ctx context.Context, cfg Config, version string, log *slog.Logger)
 	if err := c.engine.Open(ctx); err != nil {
 		return c, first, err
 	}
+	if err := c.openScore(ctx); err != nil {
+		return c, first, err
+	}
 	if err := c.openTriage(ctx); err != nil {
 		return c, first, err
 	}
@@ -194,6 +199,7 @@ func (c *core) run(ctx context.Context) error {
 	c.running.Go(func() { c.keepTidy(work) })
 	c.running.Go(func() { c.keepHealth(work) })
 	c.running.Go(func() { c.keepTriage(work) })
+	c.running.Go(func() { c.keepScore(work) })
 	c.running.Go(func() { c.keepAlarms(work) })
 	c.running.Go(func() { c.keepWatch(work) })
 	c.running.Go(func() { c.keepSearch(work) })

@@ -163,6 +163,7 @@ func (c *core) projected(list []run.Summary) {
 	for _, s := range list {
 		if s.Status.Final() {
 			c.guard.RunEnded(s.Run)
+			c.score.runEnded(s.Alert)
 		}
 	}
 }

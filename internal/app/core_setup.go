@@ -191,6 +191,9 @@ func allowed(q *store.Reader, tenant string, now time.Time) (list []intel.Allowe
 
 // listChanged takes a change of the allow list into memory.
 func (c *core) listChanged(ctx context.Context, tenant, list string) error {
+	if lists := c.scoreRules().Lists; list == lists.Assets || list == lists.Identities {
+		return c.loadInventories(ctx)
+	}
 	if list != AllowList {
 		return nil
 	}

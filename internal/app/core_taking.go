@@ -44,6 +44,7 @@ type arrival struct {
 	came     alert.Alert // as the source sent it
 	row      store.NewAlert
 	prepared *triage.Prepared
+	assessed assessed
 }
 
 // fold is what was folded into one alert.
@@ -80,6 +81,7 @@ func (t *taking) prepare(a *arrival) error {
 	if a.came.Received.IsZero() {
 		a.came.Received = t.at
 	}
+	a.assessed = t.c.assess(&a.came, nil, nil, t.at)
 	row := a.came
 	a.prepared = t.rules.Prepare(&a.came, nil)
 	d, err := t.rules.Foresee(a.prepared, triage.NewState(), triage.Nowhere{})
@@ -207,7 +209,27 @@ func (t *taking) arrived(tx *store.Tx, s *triage.State, n *store.NewAlert, i int
 			return err
 		}
 	}
-	return t.start(tx, n.Alert, a.prepared.Object, &d)
+	return t.weigh(tx, n.Alert, a, &d)
+}
+
+// weigh lets what looks things up begin for an alert that is kept, or a closing
+// rule close it; else it starts what it starts. What a triage rule names a
+// playbook for is no noise to anybody.
+func (t *taking) weigh(tx *store.Tx, n *alert.Alert, a *arrival, d *triage.Decision) error {
+	if d.Triggers && (n.Status == alert.New || n.Status == alert.InCase) && n.Error == "" {
+		begin, err := t.c.lookUp(tx, n, a.prepared.Object, d.Case, t.at)
+		if err != nil {
+			return err
+		}
+		t.begin = append(t.begin, begin...)
+	}
+	if n.Status == alert.New && !n.Waiting && len(d.Starts) == 0 {
+		closed, err := t.c.closeByRule(tx, n, a.prepared.Object, &a.assessed, t.at)
+		if err != nil || closed {
+			return err
+		}
+	}
+	return t.start(tx, n, a.prepared.Object, d)
 }
 
 // check notes what a decision names and is not there: that loses no alert.
@@ -403,6 +425,11 @@ func (c *core) startNamed(tx *store.Tx, s triage.Start, h happening, at time.Tim
 // done follows once everything is on disk.
 func (t *taking) done() {
 	beginAll(t.begin)
+	for i := range t.all {
+		if !t.taken[i].Duplicate && !t.taken[i].LeftOut {
+			t.c.score.memory.Saw(t.all[i].assessed.pairs)
+		}
+	}
 	for _, a := range t.raised {
 		t.c.raise(a)
 	}

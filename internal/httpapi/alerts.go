@@ -26,6 +26,9 @@ type AlertFilter struct {
 	Case        int64
 	Into        int64
 	Unread      bool // only events that could not be read
+	Band        string
+	Ready       *bool // nil: all
+	ByScore     bool  // the highest score first
 }
 
 // Severity is a severity's word.
@@ -75,6 +78,13 @@ type Alert struct {
 	Fields      map[string]any  `json:"fields,omitempty" doc:"What the source said beyond the fields above."`
 	Raw         json.RawMessage `json:"raw,omitempty" doc:"As it came."`
 	Runs        []string        `json:"runs,omitempty" doc:"Runs that it started."`
+	Score       *int            `json:"score,omitempty" minimum:"0" maximum:"100" doc:"How much it deserves attention."`
+	Band        string          `json:"band,omitempty" enum:"false_positive,analyst,automatic" doc:"What the score means: most likely nothing, for a person, sure enough for a playbook."`
+	Reasons     []ScoreReason   `json:"reasons,omitempty" doc:"The parts of the score; their points add up to it."`
+	Waiting     bool            `json:"waiting,omitempty" doc:"It waits for what is looked up for it; lists show it when that is done or its deadline has passed."`
+	Ready       time.Time       `json:"ready,omitzero" doc:"When people could see it."`
+	Failed      []string        `json:"failed,omitempty" doc:"Sources that were asked about it and did not answer, and why."`
+	Closing     *AlertClosing   `json:"closing,omitempty" doc:"The closing rule that closed it or drew it for its sample; told once it is closed."`
 	Tags        []string        `json:"tags,omitempty"`
 	Rule        string          `json:"rule,omitempty" doc:"The triage rule that decided, absent where a person or a playbook did."`
 	Rules       int             `json:"rules,omitempty" doc:"The rule set that it is of: GET /api/triage/rules/NUMBER."`
@@ -92,6 +102,19 @@ type GivenAlert struct {
 	Severity Severity `json:"severity,omitempty" enum:"informational,low,medium,high,critical"`
 	Category string   `json:"category,omitempty"`
 	Tags     []string `json:"tags,omitempty"`
+}
+
+// ScoreReason is one part of a score.
+type ScoreReason struct {
+	Factor string `json:"factor" example:"critical-asset"`
+	Points int    `json:"points"`
+	Why    string `json:"why"`
+}
+
+// AlertClosing says what a closing rule did with an alert.
+type AlertClosing struct {
+	Rule    string `json:"rule" example:"proven-noise"`
+	Sampled bool   `json:"sampled" doc:"It was left to a person, to find out whether the rule is right."`
 }
 
 // Observable is a value seen.
@@ -120,6 +143,22 @@ type listAlertsInput struct {
 	Case        string   `query:"case" maxLength:"32"`
 	Into        string   `query:"into" maxLength:"32" doc:"Only those that are folded into this alert."`
 	Unread      bool     `query:"unread" doc:"Only events that no mapping could read. Each has its error."`
+	Band        string   `query:"band" enum:"false_positive,analyst,automatic"`
+	Sort        string   `query:"sort" enum:"received,score" doc:"score: those that are new, the highest score first. Without it, those received last first."`
+	Ready       string   `query:"ready" enum:"true,false,any" doc:"false: those that wait for what is looked up for them. Without it those that do not, except with q, observable or case."`
+}
+
+// ready says which alerts a list shows: without a word those that are ready,
+// unless something is looked for.
+func (in *listAlertsInput) ready() *bool {
+	yes := in.Ready == "true"
+	switch {
+	case in.Ready == "any", in.Ready == "" && (in.Text != "" || in.Observable != "" || in.Case != "" || in.Into != ""):
+		return nil
+	case in.Ready == "":
+		yes = true
+	}
+	return &yes
 }
 
 type recordInput struct {
@@ -140,6 +179,7 @@ func (a *api) alertRoutes() {
 			}
 			return listed(a.Alerts.Alerts(ctx, in.caller, AlertFilter{
 				Status: in.Status, Source: in.Source, MinSeverity: in.MinSeverity.Number(), Text: in.Text, Observable: in.Observable, Case: c, Into: into, Unread: in.Unread,
+				Band: in.Band, Ready: in.ready(), ByScore: in.Sort == "score",
 			}, in.page()))
 		})
 	add(a, auth.AlertsRead, op("alerts", get, "/api/alerts/{id}", "get-alert", "Read an alert with everything that came"),

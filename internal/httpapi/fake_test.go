@@ -72,7 +72,7 @@ func newWorld(t *testing.T) *world {
 func serve(t *testing.T, w *world) *client {
 	t.Helper()
 	s := &Server{
-		Identity: w, Tokens: w, People: w, Alerts: w, Cases: w, Runs: w, Approvals: w, Playbooks: w, Ledger: w, Lists: w, Connections: w, Switches: w, Overrides: w, Alarms: w, Sources: w, Unread: w, Audit: w, Replays: w,
+		Identity: w, Tokens: w, People: w, Alerts: w, Cases: w, Runs: w, Approvals: w, Playbooks: w, Ledger: w, Lists: w, Connections: w, Switches: w, Overrides: w, Alarms: w, Closings: w, Sources: w, Unread: w, Audit: w, Replays: w,
 		Page:    http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, "page") }),
 		Ingest:  http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusAccepted) }),
 		Version: "test", Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now },
@@ -546,6 +546,18 @@ func (w *world) ReadAgain(_ context.Context, _ auth.Caller, n int64) (ReadAgain,
 
 func (w *world) ReadAllAgain(context.Context, auth.Caller, string, int, string) (ReadAllAgain, error) {
 	return ReadAllAgain{}, nil
+}
+
+func (w *world) Closings(context.Context, auth.Caller) ([]ClosingRule, error) {
+	return []ClosingRule{{Rule: "noise", Sample: "10%", Allowed: "5%"}}, nil
+}
+
+func (w *world) ClosedBy(context.Context, auth.Caller, string, Page) (Found[Alert], error) {
+	return Found[Alert]{}, nil
+}
+
+func (w *world) StartClosing(_ context.Context, _ auth.Caller, rule, _ string) (ClosingRule, error) {
+	return ClosingRule{Rule: rule}, nil
 }
 
 func (w *world) Alarms(context.Context, auth.Caller, bool, Page) (Found[Alarm], error) {

@@ -34,6 +34,7 @@ type Server struct {
 	Switches    Switches
 	Overrides   Overrides
 	Alarms      Alarms
+	Closings    Closings
 	Sources     Sources
 	Unread      Unread
 	Audit       Audit
@@ -120,6 +121,7 @@ func (a *api) routes() {
 	a.alertRoutes()
 	a.alertMoveRoutes()
 	a.triageRoutes()
+	a.closingRoutes()
 	a.caseRoutes()
 	a.runRoutes()
 	a.approvalRoutes()

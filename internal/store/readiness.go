@@ -23,10 +23,12 @@ type WaitRun struct {
 	Run      int64  `json:"run"`
 }
 
-// BeginWait keeps that an alert waits, so that a restart does not forget it. Its
-// row must have been inserted with Waiting set.
+// BeginWait keeps that an alert waits, so that a restart does not forget it.
 func BeginWait(tx *Tx, w *Wait) error {
 	body, err := json.Marshal(w.Runs)
+	if err == nil {
+		_, err = tx.Exec("UPDATE alerts SET ready = 0 WHERE id = ?", int64(w.Alert))
+	}
 	if err == nil {
 		_, err = tx.Exec("INSERT INTO alert_waits (alert_id, tenant, began, deadline, body) VALUES (?, ?, ?, ?, ?)",
 			int64(w.Alert), tenantOf(w.Tenant), w.Began, w.Deadline, json.RawMessage(body))
