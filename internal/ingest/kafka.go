@@ -60,6 +60,11 @@ const (
 	// they are still there.
 	kafkaQuiet   = 30 * time.Second
 	kafkaTimeout = 30 * time.Second
+	// kafkaSession and kafkaRebalance are how long the brokers wait for a member that
+	// is silent, or does not come when partitions are given out anew: after a crash
+	// our own former self is one.
+	kafkaSession   = 10 * time.Second
+	kafkaRebalance = 15 * time.Second
 	// What may be fetched at once, and what it may be unpacked to: brokers lie, and
 	// a few kilobytes unpack to gigabytes.
 	kafkaFetchBytes  = 16 << 20
@@ -128,6 +133,7 @@ func (k *Kafka) options() []kgo.Opt {
 		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(), kgo.DisableClientMetrics(), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMaxBytes(kafkaFetchBytes), kgo.FetchMaxPartitionBytes(kafkaPartBytes), kgo.MaxConcurrentFetches(2),
 		kgo.MaxDecompressBatchBytes(kafkaUnpackBytes), kgo.BrokerMaxReadBytes(kafkaReadBytes), kgo.DialTimeout(kafkaTimeout),
+		kgo.SessionTimeout(kafkaSession), kgo.HeartbeatInterval(kafkaSession / 4),
 		kgo.AdjustFetchOffsetsFn(k.adjust),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { k.own(parts, true) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { k.own(parts, false) }),
