@@ -82,6 +82,10 @@ const (
 	// renewMail is how long a wait for news lasts. RFC 2177 demands 29 minutes at
 	// most; firewalls forget silent connections sooner.
 	renewMail = 9 * time.Minute
+	// firstMailWait is how long the first wait lasts after mails have come; each one
+	// without is twice as long. Some servers do not tell of a mail that came between
+	// the last look and the beginning of the wait.
+	firstMailWait = time.Second
 	// mailsAtOnce and mailBytesAtOnce bound what goes into one transaction.
 	mailsAtOnce     = 50
 	mailBytesAtOnce = 16 << 20
@@ -134,11 +138,14 @@ func (b *Mailbox) Run(ctx context.Context) error {
 	if err := b.open(ctx, server); err != nil {
 		return unlessEnded(ctx, err)
 	}
-	for ctx.Err() == nil {
+	for wait, last := firstMailWait, b.state.Last; ctx.Err() == nil; wait = min(2*wait, b.Renew) {
 		if err := b.take(ctx, server); err != nil {
 			return unlessEnded(ctx, err)
 		}
-		if err := server.Wait(b.Renew); err != nil {
+		if b.state.Last != last {
+			wait, last = firstMailWait, b.state.Last
+		}
+		if err := server.Wait(min(wait, b.Renew)); err != nil {
 			return unlessEnded(ctx, err)
 		}
 	}
