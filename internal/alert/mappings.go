@@ -14,9 +14,10 @@ import (
 // Mappings is a set of mappings: each event is read by the one that fits it
 // best. It is never changed.
 type Mappings struct {
-	all   []*Mapping // in the order in which they are asked
-	use   []*Mapping // those that may read, in the same order
-	named bool       // use was chosen by somebody
+	use []*Mapping // in the order in which they are asked
+	// others are all that there are, where only some may read: what fits none of
+	// these may look like one of them. nil: all may read.
+	others func() []*Mapping
 }
 
 // NewMappings makes a set in which every mapping may read. They are asked in
@@ -27,7 +28,16 @@ func NewMappings(all []*Mapping) *Mappings {
 	slices.SortStableFunc(all, func(a, b *Mapping) int {
 		return cmp.Or(cmp.Compare(b.rank(), a.rank()), strings.Compare(a.ID, b.ID))
 	})
-	return &Mappings{all: all, use: all}
+	return &Mappings{use: all}
+}
+
+// ChosenMappings makes a set of some mappings; an event of another is an error
+// that names which. others gives all that there are, and is asked when an event
+// fits none of the chosen ones.
+func ChosenMappings(use []*Mapping, others func() []*Mapping) *Mappings {
+	s := NewMappings(use)
+	s.others = others
+	return s
 }
 
 // rank is how early a mapping is asked.
@@ -41,27 +51,29 @@ func (m *Mapping) rank() int {
 	return m.Specificity
 }
 
-// Only is the set in which only some mappings may read; an event of another is
-// an error that names which. The error is fault.NotFound.
+// Only is the set in which only some mappings may read. The error is
+// fault.NotFound.
 func (s *Mappings) Only(ids ...string) (*Mappings, error) {
-	only := &Mappings{all: s.all, named: true}
+	var use []*Mapping
 	for _, id := range ids {
-		if !slices.ContainsFunc(s.all, func(m *Mapping) bool { return m.ID == id }) {
-			return nil, fmt.Errorf("there is no mapping %s; there are %s, and auto, which chooses: %w", id, strings.Join(s.IDs(), ", "), fault.NotFound)
+		at := slices.IndexFunc(s.use, func(m *Mapping) bool { return m.ID == id })
+		if at < 0 {
+			return nil, NoMapping(id, s.IDs())
 		}
+		use = append(use, s.use[at])
 	}
-	for _, m := range s.all {
-		if slices.Contains(ids, m.ID) {
-			only.use = append(only.use, m)
-		}
-	}
-	return only, nil
+	return ChosenMappings(use, s.All), nil
+}
+
+// NoMapping is the error of a name that no mapping has.
+func NoMapping(id string, there []string) error {
+	return fmt.Errorf("there is no mapping %s; there are %s, and auto, which chooses: %w", id, strings.Join(there, ", "), fault.NotFound)
 }
 
 // IDs names the mappings of the set, sorted.
 func (s *Mappings) IDs() []string {
-	ids := make([]string, len(s.all))
-	for i, m := range s.all {
+	ids := make([]string, len(s.use))
+	for i, m := range s.use {
 		ids[i] = m.ID
 	}
 	slices.Sort(ids)
@@ -69,7 +81,7 @@ func (s *Mappings) IDs() []string {
 }
 
 // All are the mappings of the set, in the order in which they are asked.
-func (s *Mappings) All() []*Mapping { return slices.Clone(s.all) }
+func (s *Mappings) All() []*Mapping { return slices.Clone(s.use) }
 
 // Detect finds the mapping that reads an event, nil where none fits.
 func (s *Mappings) Detect(e event.Event) *Mapping { return detect(s.use, e) }
@@ -126,7 +138,7 @@ func (s *Mappings) Show(source string, raw []byte, now time.Time) Seen {
 
 // With is the set with one mapping more, in place of one of the same ID.
 func (s *Mappings) With(m *Mapping) *Mappings {
-	all := slices.DeleteFunc(slices.Clone(s.all), func(old *Mapping) bool { return old.ID == m.ID })
+	all := slices.DeleteFunc(slices.Clone(s.use), func(old *Mapping) bool { return old.ID == m.ID })
 	return NewMappings(append(all, m))
 }
 
@@ -138,7 +150,7 @@ const genericSpecificity = 20
 
 // unfit is the error of an event that no mapping reads.
 func (s *Mappings) unfit(e event.Event) error {
-	if !s.named {
+	if s.others == nil {
 		return fmt.Errorf("no mapping reads this event (%s); write one for its product, or add generic-json or generic-text: %w", e.Format, fault.Invalid)
 	}
 	names := make([]string, len(s.use))
@@ -146,7 +158,7 @@ func (s *Mappings) unfit(e event.Event) error {
 		names[i] = m.ID
 	}
 	what := "event is no " + strings.Join(names, " and no ")
-	if like := detect(s.all, e); like != nil {
+	if like := NewMappings(s.others()).Detect(e); like != nil {
 		return fmt.Errorf("%s: it looks like %s (%s); make the source's mapping %s, or auto: %w", what, like.ID, like.Title, like.ID, fault.Invalid)
 	}
 	return fmt.Errorf("%s, and no mapping fits it (%s): %w", what, e.Format, fault.Invalid)

@@ -16,7 +16,6 @@ import (
 	"riposte/connector/execrt"
 	"riposte/connector/httprt"
 	"riposte/content"
-	"riposte/internal/alert"
 	"riposte/internal/auth"
 	"riposte/internal/blob"
 	"riposte/internal/engine"
@@ -46,7 +45,7 @@ type core struct {
 	intel       *intel.Matcher
 	engine      *engine.Engine
 	sources     map[string]ingest.Source
-	mappings    *alert.Mappings // all that there are
+	mappings    *shelf // all that there are
 	webhook     *ingest.Webhook
 	hooks       map[string]*sender
 	refusals    refusals

@@ -14,7 +14,7 @@ import (
 func (c *core) openSources() error {
 	c.sources = map[string]ingest.Source{}
 	var err error
-	if c.mappings, err = Mappings(c.cfg.Content); err != nil {
+	if c.mappings, err = openShelf(c.cfg.Content); err != nil {
 		return err
 	}
 	for name, s := range c.cfg.Sources {
@@ -22,11 +22,9 @@ func (c *core) openSources() error {
 		if names[0] == "" {
 			continue // its road finds out
 		}
-		set := c.mappings
-		if !names.auto() {
-			if set, err = c.mappings.Only(names...); err != nil {
-				return fmt.Errorf("source %s: %w", name, err)
-			}
+		set, err := c.mappings.set(names)
+		if err != nil {
+			return fmt.Errorf("source %s: %w", name, err)
 		}
 		c.sources[name] = ingest.Source{Name: name, Mapping: set}
 	}

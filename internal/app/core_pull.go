@@ -38,7 +38,7 @@ func (c *core) pulledBy(name string, plan *connector.Pull) (ingest.Source, error
 	if plan.Mapping == "" {
 		return ingest.Source{}, fmt.Errorf("source %s: its connector names no mapping; give one as mapping: %w", name, fault.Invalid)
 	}
-	m, err := c.mappings.Only(plan.Mapping)
+	m, err := c.mappings.set(MappingNames{plan.Mapping})
 	if err != nil {
 		return ingest.Source{}, fmt.Errorf("source %s: %w", name, err)
 	}

@@ -76,7 +76,7 @@ func TestWhatIsNoJSONAmongJSONIsNoLineOfText(t *testing.T) {
 		}
 		var bad []bool
 		for _, e := range events {
-			bad = append(bad, e.cut != "")
+			bad = append(bad, e.wrong != "")
 		}
 		if d := cmp.Diff(c.bad, bad); d != "" {
 			t.Errorf("%s %q (-want +got):\n%s", c.kind, c.body, d)

@@ -6,6 +6,7 @@ package ingest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -111,22 +112,25 @@ func (s Source) Again(raw []byte, received time.Time) (a alert.Alert, is bool, e
 
 // event is one event as it came.
 type event struct {
-	raw  []byte
-	line int    // that it stands in, where each has its own
-	cut  string // why it is not whole, "" where it is
-	from string // the address that sent it, where the record keeps it
+	raw   []byte
+	line  int    // that it stands in, where each has its own
+	cut   string // why it is not whole, "" where it is
+	wrong string // why it is whole and yet no event, "" where it may be one
+	from  string // the address that sent it, where the record keeps it
 }
 
 // readOne reads one event. One that is not whole is kept with the reason: what
 // is left of it could mean something else.
 func (s Source) readOne(e event, now time.Time) read {
 	var r read
-	if e.cut != "" {
-		err := fmt.Errorf("%s: %w", e.cut, fault.Invalid)
+	if why := cmp.Or(e.cut, e.wrong); why != "" {
+		err := fmt.Errorf("%s: %w", why, fault.Invalid)
 		r = read{alert: alert.Keep(s.Name, e.raw, err, now), is: true, err: err}
-		note(&r.alert, CutField, "true")
 	} else {
 		r = s.readEvent(e.raw, now)
+	}
+	if e.cut != "" {
+		note(&r.alert, CutField, "true")
 	}
 	if r.is && e.from != "" {
 		note(&r.alert, "sender", e.from)

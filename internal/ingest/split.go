@@ -85,7 +85,7 @@ func onlyJSON(events []event) {
 		}
 		var any json.RawMessage
 		if err := json.Unmarshal(raw, &any); err != nil {
-			events[i].cut = "event is not JSON: " + err.Error()
+			events[i].wrong = "event is not JSON: " + err.Error()
 		}
 	}
 }
