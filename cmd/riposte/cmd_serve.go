@@ -36,6 +36,7 @@ func (c *serveCmd) Run(w *world) error {
 		defer close(told)
 		select {
 		case <-a.Ready():
+			app.SettleMemory()
 			if w.json {
 				_ = w.printJSON(map[string]string{"url": a.URL(), "version": version}) // nobody reads: it serves all the same
 				return

@@ -17,3 +17,7 @@ func TuneMemory() {
 		debug.SetGCPercent(garbage)
 	}
 }
+
+// SettleMemory gives back what only the start needed. It holds for the whole
+// process, too.
+func SettleMemory() { debug.FreeOSMemory() }

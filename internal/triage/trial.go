@@ -16,9 +16,16 @@ import (
 type trial struct {
 	name   string
 	line   int
-	alerts []alert.Alert // in order; what is expected is of the last
+	alerts []repeated // in order; what is expected is of the last
 	expect expectText
 	want   int // the severity that is expected, 0: any
+}
+
+// repeated is an alert that comes so many times. It is not multiplied before its
+// test runs: a server never runs it.
+type repeated struct {
+	alert alert.Alert
+	times int
 }
 
 // Result is what came of a test: it passed where Wrong is empty.
@@ -44,23 +51,22 @@ func (c *compiler) trial(at string, t *testText) {
 		}
 		now = now.UTC()
 	}
+	total := 0
 	add := func(at string, v any, when time.Time, times int) {
 		a := c.example(at, v)
 		a.Received, a.FirstSeen, a.LastSeen = when, when, when
 		a.Time = cmpTime(a.Time, when)
-		if times = max(times, 1); len(tr.alerts)+times > mostTimes {
+		if times = max(times, 1); total+times > mostTimes {
 			c.doc.Errorf(at, fmt.Sprintf("at most %d alerts a test", mostTimes), "these are too many")
 			return
 		}
-		for range times {
-			a.IdentityKey = fmt.Sprint("test-", len(tr.alerts))
-			tr.alerts = append(tr.alerts, a)
-		}
+		total += times
+		tr.alerts = append(tr.alerts, repeated{a, times})
 	}
 	for i, b := range t.Before {
 		add(strictyaml.Join(at+"/before", i)+"/alert", b.Alert, now.Add(-b.Ago), b.Times)
 	}
-	slices.SortStableFunc(tr.alerts, func(a, b alert.Alert) int { return a.Received.Compare(b.Received) })
+	slices.SortStableFunc(tr.alerts, func(a, b repeated) int { return a.alert.Received.Compare(b.alert.Received) })
 	add(at+"/alert", t.Alert, now, t.Times)
 	if t.Expect == (expectText{}) {
 		c.doc.Errorf(at+"/expect", "say status, rule, severity, starts …", "the test expects nothing")
@@ -169,9 +175,12 @@ func (r *Rules) Test() []Result {
 func (r *Rules) run(t *trial) Result {
 	v := NewVirtual(r)
 	var d Decision
-	for i := range t.alerts {
-		a := t.alerts[i]
-		d = v.Take(&a)
+	for i, one := range t.alerts {
+		for n := range one.times {
+			a := one.alert
+			a.IdentityKey = fmt.Sprintf("test-%d-%d", i, n)
+			d = v.Take(&a)
+		}
 	}
 	res := Result{Name: t.name, Line: t.line}
 	wrong := func(what string, got, want any) {
