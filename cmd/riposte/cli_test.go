@@ -94,7 +94,7 @@ func TestBadInputGetsOneMessageWithItsRemedy(t *testing.T) {
 		{"unknown key", config("listen: 127.0.0.1:1\npeeple: {}\n"), nil, `r.yaml:2:1: unknown key "peeple"; did you mean "people"?`},
 		{"no address to listen on", config("listen: here\n"), nil, `r.yaml:1:9: "here" is not an address; expected host:port`},
 		{"unknown role", config("people:\n  ana: { roles: [analist] }\n"), nil, `there is no role "analist"; did you mean "analyst"?`},
-		{"a source without a token", config("sources:\n  eve: { type: webhook, mapping: suricata-eve }\n"), nil, "a webhook needs a token that its sender shows; give one of token_file and token_hash"},
+		{"a source without a token", config("sources:\n  eve: { type: webhook, mapping: suricata-eve }\n"), nil, "nothing says who may send to this webhook; give token_file, token_hash, key_file, certificate or from"},
 		{"half of tls", config("tls: { certificate: a.pem }\n"), nil, "tls has only one of certificate and key; give both or neither"},
 		{"a key twice", config("listen: :1\nlisten: :2\n"), nil, "r.yaml:2:1:"},
 		{"wrong environment", args("config", "check"), map[string]string{"RIPOSTE_LISTEN": "x"}, `RIPOSTE_LISTEN: "x" is not an address`},
