@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"riposte/connector"
+	"riposte/content"
 	"riposte/internal/rehearse"
 	"riposte/playbook"
 )
@@ -15,12 +17,20 @@ func TestTheShippedPlaybooksPassTheirTests(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no playbooks: %v", err)
 	}
+	shipped, err := content.Folder("connectors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry, err := connector.NewRegistry(connector.Folder{FS: shipped, Name: "content/connectors"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range files {
 		src, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		checked, diagnostics := playbook.Check(f, src, playbook.Options{})
+		checked, diagnostics := playbook.Check(f, src, playbook.Options{Catalog: registry})
 		if playbook.HasErrors(diagnostics) {
 			t.Errorf("%s: %v", f, diagnostics)
 			continue
