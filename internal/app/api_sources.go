@@ -126,6 +126,10 @@ func (a *api) worst(s *httpapi.SourceStatus, w *watched) {
 	}
 	if w.down != nil {
 		s.State, s.Problem, s.Since = "down", w.down.Error(), utc(w.downAt)
+		return
+	}
+	if why, since := a.alarms.message(alarmSourceMissing, w.name); why != "" { // it works, and has not brought everything
+		s.Problem, s.Since = why, since
 	}
 }
 

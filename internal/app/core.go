@@ -201,6 +201,7 @@ func (c *core) run(ctx context.Context) error {
 	c.running.Go(func() { c.keepScore(work) })
 	c.running.Go(func() { c.keepAlarms(work) })
 	c.running.Go(func() { c.keepWatch(work) })
+	c.running.Go(func() { c.keepComparing(work) })
 	c.running.Go(func() { c.keepSearch(work) })
 	err := c.engine.Run(ctx)
 	cancel()

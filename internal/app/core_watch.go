@@ -48,6 +48,7 @@ type watched struct {
 	down    error     // why its road does not work
 	downAt  time.Time // since when
 	beat    int64     // the last minute that was noted as listened in
+	compare time.Time // when it is due to be held against what its source says
 }
 
 func newWatched(name string, s SourceConfig) *watched {

@@ -29,7 +29,7 @@ func (a *api) ingestHandler() (http.Handler, error) {
 	}
 	a.webhook.Problem, a.webhook.Known, a.webhook.Busy = a.senderError, a.knownDelivery, a.behind
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := strings.TrimPrefix(r.URL.Path, httpapi.IngestPath)
+		name, counts := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, httpapi.IngestPath), countPath)
 		e := entrances[name]
 		if e == nil {
 			httpapi.RefuseSender(w, r)
@@ -37,6 +37,10 @@ func (a *api) ingestHandler() (http.Handler, error) {
 		}
 		if err := e.admits(r); err != nil {
 			a.senderError(w, r, err)
+			return
+		}
+		if counts {
+			a.takeCount(w, r, e)
 			return
 		}
 		a.webhook.Serve(w, r, e.Entrance)

@@ -130,6 +130,21 @@ func (a *api) documentSenders(o *huma.OpenAPI) {
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{}}, "application/x-ndjson": {Schema: text}}},
 		Responses:   taken,
 	})
+	counted := answered("Kept and compared", o.Components.Schemas.Schema(reflect.TypeFor[SourceCheck](), true, "SourceCheck"))
+	moment := &huma.Schema{Type: "string", Format: "date-time"}
+	o.AddOperation(&huma.Operation{
+		Method: http.MethodPost, Path: IngestPath + "{source}/count", OperationID: "report-count", Tags: []string{"sources"},
+		Summary: "Report how many events a sender has sent, to be compared with what came",
+		Description: "What came is counted by the minute in which it came; an event that was sent twice came twice. Fewer than were sent raise the alarm source_missing. " +
+			"The sender shows what it shows to hand in alerts.",
+		Parameters: []*huma.Param{{Name: "source", In: "path", Required: true, Schema: text, Description: "The configured source."}},
+		Security:   []map[string][]string{{"source": {}}},
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{
+			Type: "object", Required: []string{"from", "until", "sent"}, AdditionalProperties: false,
+			Properties: map[string]*huma.Schema{"from": moment, "until": moment, "sent": {Type: "integer", Minimum: new(float64)}},
+		}}}},
+		Responses: counted,
+	})
 	started := &huma.Schema{Type: "object", Required: []string{"run"}, Properties: map[string]*huma.Schema{"run": {Type: "string", Examples: []any{"R-88213"}}}}
 	begun := answered("A run has started; Location names it", started)
 	begun["202"].Headers = map[string]*huma.Param{"Location": {Schema: text}}

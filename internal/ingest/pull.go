@@ -37,8 +37,10 @@ type Pull struct {
 	state pullState
 }
 
+// FirstPull is how far back the first look goes where nothing else is said.
+const FirstPull = 24 * time.Hour
+
 const (
-	firstPull = 24 * time.Hour
 	// longestPullWait is how long a product may make us wait at most; it is asked
 	// again then all the same.
 	longestPullWait = time.Hour
@@ -104,7 +106,7 @@ func (p *Pull) Run(ctx context.Context) error {
 
 func (p *Pull) defaults() {
 	if p.First == 0 {
-		p.First = firstPull
+		p.First = FirstPull
 	}
 	if p.Every == 0 {
 		p.Every = p.Plan.Every
@@ -141,6 +143,16 @@ func (p *Pull) restore() error {
 	}
 	p.state = kept
 	return nil
+}
+
+// PulledUntil tells from a pull's cursor up to when everything has been taken;
+// zero where nothing has, or where the cursor is of something else.
+func PulledUntil(cursor []byte, of string) time.Time {
+	var s pullState
+	if len(cursor) == 0 || json.Unmarshal(cursor, &s) != nil || s.Of != of {
+		return time.Time{}
+	}
+	return s.Done
 }
 
 // begin starts a look, unless one is under way.

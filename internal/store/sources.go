@@ -106,6 +106,32 @@ func LastMinute(q *Reader, tenant, source string) (at time.Time, err error) {
 	return at, nil
 }
 
+// SourceBegun is the first hour in which a source was listened to, of those that
+// are kept; zero where there is none.
+func SourceBegun(q *Reader, tenant, source string) (at time.Time, err error) {
+	err = q.QueryRow("SELECT at FROM source_counts WHERE tenant = ? AND source = ? AND span = ? ORDER BY at LIMIT 1",
+		tenantOf(tenant), source, int(Hourly.Seconds())).Scan(&at)
+	if err != nil && !isNoRow(err) {
+		return at, fmt.Errorf("find when source %s began: %w", source, err)
+	}
+	return at, nil
+}
+
+// mostAhead is how far a source's clock may be ahead of ours for its events to be
+// found by their time.
+const mostAhead = 24 * time.Hour
+
+// CameOf counts the events of a source that happened from a time on and before
+// another, whenever they came. Those that could not be read have no time.
+func CameOf(q *Reader, tenant, source string, from, until time.Time) (n int, err error) {
+	err = q.QueryRow("SELECT COUNT(*) FROM alerts WHERE tenant = ? AND source = ? AND received >= ? AND at >= ? AND at < ? AND error = ''",
+		tenantOf(tenant), source, from.Add(-mostAhead), from, until).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count what came of source %s: %w", source, err)
+	}
+	return n, nil
+}
+
 // SourceCheck holds what a source says it sent against what came.
 type SourceCheck struct {
 	Tenant  string
