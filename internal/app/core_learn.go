@@ -89,7 +89,7 @@ func (c *core) learnOne(tx *store.Tx, d *store.Decision, touched map[string]bool
 	}
 	var pairs []uint64
 	for i := range alerts {
-		pairs = append(pairs, score.Pairs(&alerts[i])...)
+		pairs = append(pairs, pairsOf(&alerts[i])...)
 	}
 	for _, j := range before {
 		lessons = append(lessons, lesson{score.Detection{Tenant: j.Tenant, Source: j.Source, Rule: j.Rule}, j.Verdict, -1, j, pairs})
@@ -105,7 +105,7 @@ func (c *core) learnOne(tx *store.Tx, d *store.Decision, touched map[string]bool
 		if d.Status != "closed" || !counts(d.Verdict) {
 			continue
 		}
-		det, of := detection(a), score.Pairs(a)
+		det, of := detection(a), pairsOf(a)
 		j := store.Judged{Tenant: det.Tenant, Source: det.Source, Rule: det.Rule, Subject: d.Subject(), Verdict: d.Verdict, At: d.At, Who: d.Who}
 		if err := store.KeepJudged(tx, j, of); err != nil {
 			return nil, err

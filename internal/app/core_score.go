@@ -112,7 +112,7 @@ func (c *core) sawBefore(ctx context.Context) error {
 			return err
 		}
 		for i := range page.Items {
-			c.score.memory.Saw(score.Pairs(&page.Items[i]))
+			c.score.memory.Saw(pairsOf(&page.Items[i]))
 		}
 		n += len(page.Items)
 		if slice.Cursor = page.Next; page.Next == "" {
@@ -179,7 +179,7 @@ func (c *core) assess(a *alert.Alert, found []finding, missing []string, at time
 	s.mu.RLock()
 	rules, assets, identities := s.rules, s.assets, s.identities
 	s.mu.RUnlock()
-	x := assessed{rules: rules, pairs: score.Pairs(a)}
+	x := assessed{rules: rules, pairs: pairsOf(a)}
 	x.facts = score.Facts{
 		Verdicts: c.verdicts(a, found, at), Assets: assets.Assets(a), Identities: identities.Identities(a),
 		History: s.memory.History(detection(a), at), Seen: s.memory.Seen(x.pairs), Missing: missing,
@@ -196,6 +196,9 @@ func detection(a *alert.Alert) score.Detection {
 	d.Tenant = tenantOf(d.Tenant)
 	return d
 }
+
+// pairsOf names what an alert is about, alike before and after it is stored.
+func pairsOf(a *alert.Alert) []uint64 { return score.Pairs(tenantOf(a.Tenant), a) }
 
 // verdicts are what we know, and what was found, of the things seen in an alert.
 func (c *core) verdicts(a *alert.Alert, found []finding, at time.Time) []score.Verdict {

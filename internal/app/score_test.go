@@ -66,17 +66,28 @@ factors:
     why: true before
 `
 
+// keepsAll are triage rules that fold nothing: here the same comes again and again.
+const keepsAll = `triage: tested
+title: Keep everything
+version: 1
+rules:
+  - { rule: all, title: Everything, why: Each is looked at., then: keep }
+`
+
 // scoring is a server with a score file and a generic source.
 func scoring(t *testing.T, data, password, file string, more ...func(*app.Config)) (*server, string) {
 	t.Helper()
-	path := filepath.Join(data, "score.yaml")
-	if file != "" {
-		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+	path, rules := filepath.Join(data, "score.yaml"), filepath.Join(data, "triage.yaml")
+	for name, text := range map[string]string{path: file, rules: keepsAll} {
+		if text == "" {
+			continue
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return serve(t, data, password, append(more, func(c *app.Config) {
-		c.Triage.Score = path
+		c.Triage.Score, c.Triage.Rules = path, rules
 		c.Sources = map[string]app.SourceConfig{"in": {Type: "webhook", Mapping: app.MappingNames{"generic-json"}, TokenHash: auth.HashSecret("sender")}}
 	})...)
 }
@@ -106,7 +117,7 @@ func TestEveryAlertHasAScoreWithItsReasons(t *testing.T) {
 	if a.Score == nil || *a.Score != 67 || a.Band != "analyst" || a.Waiting || a.Ready.IsZero() {
 		t.Fatalf("%+v\n%s", a, a.why())
 	}
-	for _, want := range []string{"severity +52: its source calls it high", "asset +15: a critical machine: DC-01.example.org", "not-known +0: no verdict on 1 thing in it"} {
+	for _, want := range []string{"severity +52: its source calls it high", "asset +15: a critical machine: DC-01.example.org", "not-known +0: no verdict on 2 things in it"} {
 		if !strings.Contains(a.why(), want) {
 			t.Errorf("no %q in\n%s", want, a.why())
 		}

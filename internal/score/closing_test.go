@@ -109,7 +109,7 @@ func TestPairsSeenBeforeAreCountedWithTheLastWord(t *testing.T) {
 	t.Parallel()
 	var m score.Memory
 	of := func(ip, user string) []uint64 {
-		return score.Pairs(&alert.Alert{Observables: []alert.Observable{{Type: "ip", Value: ip}}, Entities: []alert.Entity{{Kind: "user", Value: user}}})
+		return score.Pairs("", &alert.Alert{Observables: []alert.Observable{{Type: "ip", Value: ip}}, Entities: []alert.Entity{{Kind: "user", Value: user}}})
 	}
 	for range 3 {
 		m.Saw(of("203.0.113.1", "ana"))
@@ -132,7 +132,7 @@ func TestPairsSeenBeforeAreCountedWithTheLastWord(t *testing.T) {
 	if got := m.Seen(of("203.0.113.1", "ana")); got != (score.Seen{}) {
 		t.Errorf("what was not met for two generations is kept: %+v", got)
 	}
-	if n := len(score.Pairs(&alert.Alert{Observables: make([]alert.Observable, 200), Entities: make([]alert.Entity, 200)})); n > 64 {
+	if n := len(score.Pairs("", &alert.Alert{Observables: make([]alert.Observable, 200), Entities: make([]alert.Entity, 200)})); n > 64 {
 		t.Errorf("%d pairs", n)
 	}
 }

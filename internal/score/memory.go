@@ -130,9 +130,9 @@ func (m *Memory) Forget(now time.Time) {
 // pairsOfEach is how many observables and entities of one alert make pairs.
 const pairsOfEach = 8
 
-// Pairs names the pairs of an observable and an entity that an alert is about;
-// one of which it has none is paired with nothing.
-func Pairs(a *alert.Alert) []uint64 {
+// Pairs names the pairs of an observable and an entity that an alert of a tenant
+// is about; one of which it has none is paired with nothing.
+func Pairs(tenant string, a *alert.Alert) []uint64 {
 	entities := a.Entities[:min(len(a.Entities), pairsOfEach)]
 	observables := a.Observables[:min(len(a.Observables), pairsOfEach)]
 	list := make([]uint64, 0, max(len(observables), 1)*max(len(entities), 1))
@@ -141,7 +141,7 @@ func Pairs(a *alert.Alert) []uint64 {
 			return // the same thing twice says nothing of two
 		}
 		h := fnv.New64a()
-		for _, s := range [...]string{a.Tenant, o.Type, o.Value, e.Kind, e.Value} {
+		for _, s := range [...]string{tenant, o.Type, o.Value, e.Kind, e.Value} {
 			h.Write([]byte(s))
 			h.Write([]byte{0})
 		}
