@@ -56,6 +56,7 @@ type core struct {
 	alarms      *alarmBook
 	metrics     *metrics
 	figures     *figures
+	enriching   enriching           // what waits for its enrichment
 	watching    map[string]*watched // the sources, by name; fixed once it is open
 	gate        *ingest.Gate        // between the roads and the database
 	running     sync.WaitGroup

@@ -35,6 +35,7 @@ type taking struct {
 	undo   triage.Undo
 	begin  []func()
 	raised []alarm
+	states map[string]int // what became of those that were new
 	folded map[alert.ID]*fold
 	heads  []alert.ID // of folded, in the order of their first
 }
@@ -108,6 +109,7 @@ func (t *taking) do(tx *store.Tx) (err error) {
 		}
 	}()
 	t.begin, t.raised, t.folded, t.heads = nil, nil, map[alert.ID]*fold{}, nil
+	t.states = map[string]int{}
 	t.world = &deskWorld{q: &tx.Reader}
 	if d.rules != t.rules { // they were read again meanwhile
 		t.rules, t.no = d.rules, d.no
@@ -209,7 +211,19 @@ func (t *taking) arrived(tx *store.Tx, s *triage.State, n *store.NewAlert, i int
 			return err
 		}
 	}
-	return t.weigh(tx, n.Alert, a, &d)
+	if err := t.weigh(tx, n.Alert, a, &d); err != nil {
+		return err
+	}
+	t.states[became(n.Alert)]++
+	return nil
+}
+
+// became is the word that an alert is counted by once it is decided.
+func became(a *alert.Alert) string {
+	if a.Error != "" {
+		return "unread"
+	}
+	return string(a.Status)
 }
 
 // weigh lets what looks things up begin for an alert that is kept, or a closing
@@ -425,6 +439,9 @@ func (c *core) startNamed(tx *store.Tx, s triage.Start, h happening, at time.Tim
 // done follows once everything is on disk.
 func (t *taking) done() {
 	beginAll(t.begin)
+	for word, n := range t.states {
+		t.c.alertsDecided(word, n)
+	}
 	for i := range t.all {
 		if !t.taken[i].Duplicate && !t.taken[i].LeftOut {
 			t.c.score.memory.Saw(t.all[i].assessed.pairs)

@@ -112,6 +112,7 @@ func (c *core) keepWatch(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		c.lookAtSources(ctx, c.now())
+		c.lookAtWaits(ctx)
 		c.lookAtIntake(c.now())
 		c.lookAtLosses(c.now())
 		select {
@@ -261,7 +262,7 @@ func history(q *store.Reader, source string, now time.Time) (h rates.History, er
 
 // lookAtIntake holds the alert that waits longest against what is allowed.
 func (c *core) lookAtIntake(now time.Time) {
-	age, what := c.oldestWaiting(now)
+	age, what := c.overdue(now)
 	if age < c.cfg.Intake.Waiting {
 		c.settle(alarmIntakeWaiting, "")
 		return
@@ -269,9 +270,56 @@ func (c *core) lookAtIntake(now time.Time) {
 	c.raise(alarm{Kind: alarmIntakeWaiting, Since: now.Add(-age), Message: fmt.Sprintf("%s for %s; more than %s is too long", what, age.Round(time.Second), c.cfg.Intake.Waiting)})
 }
 
+// enriching is since when the alert waits that waits longest for its enrichment,
+// and the deadline that is over first; zero where none waits.
+type enriching struct {
+	mu              sync.Mutex
+	began, deadline time.Time
+}
+
+// lookAtWaits reads how long alerts have waited for their enrichment. While the
+// database does not answer, what was known holds.
+func (c *core) lookAtWaits(ctx context.Context) {
+	var began, deadline time.Time
+	err := c.db.Read(ctx, func(q *store.Reader) error {
+		since, n, err := store.OldestWait(q)
+		if err != nil || n == 0 {
+			return err
+		}
+		first, err := store.Waits(q, 1)
+		if len(first) > 0 {
+			began, deadline = since, first[0].Deadline
+		}
+		return err
+	})
+	if err != nil {
+		return
+	}
+	c.enriching.mu.Lock()
+	defer c.enriching.mu.Unlock()
+	c.enriching.began, c.enriching.deadline = began, deadline
+}
+
 // oldestWaiting is how long the alert has waited that waits longest, and what
 // for; 0: none waits.
 func (c *core) oldestWaiting(now time.Time) (age time.Duration, what string) {
+	c.enriching.mu.Lock()
+	began := c.enriching.began
+	c.enriching.mu.Unlock()
+	return c.longest(now, began, "an alert waits for its enrichment")
+}
+
+// overdue is how long something has waited that should not: what waits for its
+// enrichment should until its deadline.
+func (c *core) overdue(now time.Time) (age time.Duration, what string) {
+	c.enriching.mu.Lock()
+	deadline := c.enriching.deadline
+	c.enriching.mu.Unlock()
+	return c.longest(now, deadline, "the deadline of an alert's enrichment is over and it still waits,")
+}
+
+// longest is what of the queues has waited longest.
+func (c *core) longest(now, enrichment time.Time, why string) (age time.Duration, what string) {
 	look := func(since time.Time, is string) {
 		if d := now.Sub(since); !since.IsZero() && d > age {
 			age, what = d, is
@@ -279,5 +327,6 @@ func (c *core) oldestWaiting(now time.Time) (age time.Duration, what string) {
 	}
 	look(c.gate.Waiting("").Oldest, "alerts wait to be stored")
 	look(c.engine.OldestFirstCall(), "the first step of a run waits for its turn")
+	look(enrichment, why)
 	return age, what
 }

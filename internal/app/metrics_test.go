@@ -61,7 +61,7 @@ func TestMetricsAreForThoseWhoMayReadThem(t *testing.T) {
 	for _, want := range []string{
 		`riposte_intake_events_total{result="unread",source="eve"} 2`, `riposte_intake_events_total{result="skipped",source="eve"} 0`,
 		`riposte_intake_queue_events 0`, `riposte_intake_oldest_waiting_seconds 0`, `riposte_source_up{source="eve"} 1`, `riposte_database_up 1`,
-		`riposte_build_info{version="test"} 1`, `riposte_runs_active 0`,
+		`riposte_build_info{version="test"} 1`, `riposte_alerts_decided_total{outcome="unread"} 2`, `riposte_runs_active 0`,
 	} {
 		if !strings.Contains(text, "\n"+want+"\n") {
 			t.Errorf("%s is missing in\n%s", want, text)
