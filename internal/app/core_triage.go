@@ -121,8 +121,11 @@ func (c *core) reloadRules(ctx context.Context) (changed bool, err error) {
 	return true, nil
 }
 
-// mostRecalled bounds how many alerts are recalled after a restart.
-const mostRecalled = 20_000
+// mostRecalled bounds how many alerts are recalled after a restart, the newest.
+const (
+	mostRecalled   = 20_000
+	recalledAtOnce = 250
+)
 
 // recall makes the state know what came before, as far as the rules look back,
 // and which storms go on. It must be called with the desk locked.
@@ -132,21 +135,22 @@ func (c *core) recall(q *store.Reader, at time.Time) error {
 		return nil
 	}
 	s := triage.NewState()
-	var back []alert.Alert
-	filter := store.AlertFilter{From: at.Add(-d.rules.LookBack())}
-	slice := store.Slice{Limit: 1000}
-	for d.rules.LookBack() > 0 && len(back) < mostRecalled {
-		page, err := store.ListAlerts(q, "", filter, slice)
+	if back := d.rules.LookBack(); back > 0 {
+		behind, err := store.NewestBut(q, "", mostRecalled)
 		if err != nil {
-			return fmt.Errorf("recall the alerts of before: %w", err)
+			return err
 		}
-		back = append(back, page.Items...)
-		if slice.Cursor = page.Next; page.Next == "" {
-			break
+		until := at.Add(24 * time.Hour) // the clock may have been set back
+		for more := true; more; {       // a slice at a time: whole alerts are large
+			var list []alert.Alert
+			if list, behind, err = store.AlertsSince(q, "", at.Add(-back), until, behind, recalledAtOnce); err != nil {
+				return fmt.Errorf("recall the alerts of before: %w", err)
+			}
+			for i := range list {
+				d.rules.Recall(s, &list[i])
+			}
+			more = len(list) == recalledAtOnce
 		}
-	}
-	for i := range slices.Backward(back) {
-		d.rules.Recall(s, &back[i])
 	}
 	storms, err := store.OpenStorms(q)
 	if err != nil {

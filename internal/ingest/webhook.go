@@ -16,7 +16,7 @@ import (
 
 const (
 	// maxChunk is how many events go into one transaction.
-	maxChunk = 1000
+	maxChunk = 250
 	// maxTold is how many unread events an answer names.
 	maxTold = 20
 )

@@ -222,3 +222,17 @@ func AlertsSince(q *Reader, tenant string, from, until time.Time, behind Place, 
 	}
 	return list, behind, nil
 }
+
+// NewestBut finds the place behind which the newest n alerts of a tenant come;
+// the zero place where there are no more than n.
+func NewestBut(q *Reader, tenant string, n int) (p Place, err error) {
+	err = q.QueryRow("SELECT received, id FROM alerts WHERE tenant = ? ORDER BY received DESC, id DESC LIMIT 1 OFFSET ?", tenantOf(tenant), n).
+		Scan(&p.Received, &p.ID)
+	if isNoRow(err) {
+		return Place{}, nil
+	}
+	if err != nil {
+		return p, fmt.Errorf("find the newest alerts: %w", err)
+	}
+	return p, nil
+}
