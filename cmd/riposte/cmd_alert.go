@@ -27,6 +27,7 @@ type alertListCmd struct {
 	Status     string `name:"status" enum:",new,folded,in_case,closed,dropped" default:"" help:"Only alerts of this status."`
 	Source     string `name:"source" help:"Only alerts of this source."`
 	Severity   string `name:"min-severity" enum:",informational,low,medium,high,critical" default:"" help:"This severity or a higher one."`
+	Band       string `name:"band" enum:",false_positive,analyst,automatic" default:"" help:"Only alerts whose score is in this band."`
 	Into       string `name:"into" placeholder:"ALERT" help:"Only those that are folded into this alert."`
 	Observable string `name:"observable" help:"Only alerts with this value in them."`
 	Unread     bool   `name:"unread" help:"Only events that could not be read, with the reason."`
@@ -49,7 +50,7 @@ func (c *alertListCmd) Run(w *world) error {
 		unread = "true"
 	}
 	items, err := fetchAll[httpapi.Alert](s, "/api/alerts",
-		filters("status", c.Status, "source", c.Source, "min_severity", c.Severity, "observable", c.Observable, "q", c.Text, "into", c.Into, "unread", unread), c.paging)
+		filters("status", c.Status, "source", c.Source, "min_severity", c.Severity, "observable", c.Observable, "q", c.Text, "into", c.Into, "band", c.Band, "unread", unread), c.paging)
 	if err != nil {
 		return err
 	}
@@ -58,8 +59,8 @@ func (c *alertListCmd) Run(w *world) error {
 			return []string{a.ID, a.Source, stamp(a.Received), fmt.Sprint(a.Count), a.Error}
 		})
 	}
-	return printList(w, items, "no alerts", []string{"id", "severity", "status", "title", "source", "count", "folded", "received", "outcome"}, func(a httpapi.Alert) []string {
-		return []string{a.ID, string(a.Severity), a.Status, clip(a.Title, 60), a.Source, fmt.Sprint(a.Count), fmt.Sprint(a.Folded), stamp(a.Received), clip(a.Outcome, 60)}
+	return printList(w, items, "no alerts", []string{"id", "score", "severity", "status", "title", "source", "count", "folded", "received", "outcome"}, func(a httpapi.Alert) []string {
+		return []string{a.ID, scoreOf(&a), string(a.Severity), a.Status, clip(a.Title, 60), a.Source, fmt.Sprint(a.Count), fmt.Sprint(a.Folded), stamp(a.Received), clip(a.Outcome, 60)}
 	})
 }
 
@@ -95,6 +96,7 @@ func (c *alertShowCmd) Run(w *world) error {
 		"verdict", a.Verdict, "into", a.Into, "folded into it", folded, "tags", strings.Join(a.Tags, ", "), "problems", strings.Join(a.Problems, "; "), "source", a.Source, "category", a.Category,
 		"description", a.Description, "case", a.Case, "count", fmt.Sprint(a.Count), "time", stamp(a.Time), "received", stamp(a.Received),
 		"last seen", stamp(a.LastSeen), "link", a.Link, "error", a.Error)
+	w.alertScore(&a)
 	for _, o := range a.Observables {
 		fmt.Fprintf(w.out, "%s  %s  %s\n", o.Type, oneLine(o.Value), o.Role)
 	}
@@ -103,4 +105,32 @@ func (c *alertShowCmd) Run(w *world) error {
 		fmt.Fprintf(w.out, "\n%s\n", oneLine(string(a.Raw)))
 	}
 	return nil
+}
+
+// scoreOf is an alert's score with its band, for a cell.
+func scoreOf(a *httpapi.Alert) string {
+	if a.Score == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d %s", *a.Score, a.Band)
+}
+
+// alertScore shows the score with its reasons, and what it could not rest on.
+func (w *world) alertScore(a *httpapi.Alert) {
+	ready := stamp(a.Ready)
+	if a.Waiting {
+		ready = "not yet: it waits for what is looked up for it"
+	}
+	closing := ""
+	if c := a.Closing; c != nil {
+		if closing = "closed by the rule " + c.Rule; c.Sampled {
+			closing = "left to a person, as one of the sample of the rule " + c.Rule
+		}
+	}
+	w.facts("score", scoreOf(a), "ready", ready, "failed sources", strings.Join(a.Failed, "; "), "closing", closing)
+	list := make([]reason, len(a.Reasons))
+	for i, r := range a.Reasons {
+		list[i] = reason(r)
+	}
+	w.reasons(list)
 }

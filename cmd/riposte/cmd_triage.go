@@ -13,13 +13,17 @@ import (
 )
 
 type triageCmd struct {
-	Check   triageCheckCmd   `cmd:"" help:"Check triage rule files, on this machine."`
-	Test    triageTestCmd    `cmd:"" help:"Run the tests of triage rule files, on this machine."`
+	Check   triageCheckCmd   `cmd:"" help:"Check triage rule files and score files, on this machine."`
+	Test    triageTestCmd    `cmd:"" help:"Run the tests of triage rule files and score files, on this machine."`
 	Preview triagePreviewCmd `cmd:"" help:"Show what rules would have done with the alerts that a server has stored."`
 	Explain triageExplainCmd `cmd:"" help:"Show which rules were asked about an alert, and why it ended as it did."`
 	Rules   triageRulesCmd   `cmd:"" help:"Show the rules in force."`
 	Reload  triageReloadCmd  `cmd:"" help:"Have the server read its rules again."`
 	Storms  triageStormsCmd  `cmd:"" help:"List storms, the newest first."`
+
+	Score    triageScoreCmd    `cmd:"" help:"Score the events of a file and say why, on this machine."`
+	Evaluate triageEvaluateCmd `cmd:"" help:"Hold scores against alerts whose outcome is known, on this machine."`
+	Closing  triageClosingCmd  `cmd:"" help:"What is closed without a person, and how people see it."`
 }
 
 // rulesFile reads and compiles one rule file.
@@ -54,12 +58,14 @@ func (c *triageCheckCmd) Run(w *world) error {
 	var all []checkedRules
 	for _, path := range c.Files {
 		one := checkedRules{File: path, TriageCheck: httpapi.TriageCheck{Errors: []string{}, Warnings: []string{}, Failed: []string{}}}
-		if c.Server {
+		if c.Server && !isScoreFile(path) {
 			if err := c.ask(w, path, &one); err != nil {
 				return err
 			}
-		} else {
-			one.check(path)
+		} else if one.check(path); c.Server {
+			if err := one.published(w, path); err != nil {
+				return err
+			}
 		}
 		all = append(all, one)
 	}
@@ -67,6 +73,10 @@ func (c *triageCheckCmd) Run(w *world) error {
 }
 
 func (c *checkedRules) check(path string) {
+	if isScoreFile(path) {
+		c.score(path)
+		return
+	}
 	rules, err := rulesFile(path)
 	if err != nil {
 		c.Errors = append(c.Errors, strings.TrimSuffix(err.Error(), ": invalid"))
@@ -147,6 +157,13 @@ func (c *triageTestCmd) Run(w *world) error {
 	var all []checkedRules
 	for _, path := range c.Files {
 		one := checkedRules{File: path, TriageCheck: httpapi.TriageCheck{Errors: []string{}, Warnings: []string{}, Failed: []string{}}}
+		if isScoreFile(path) {
+			if one.score(path); len(one.Errors) == 0 && one.Tests == 0 {
+				one.Errors = append(one.Errors, path+": it holds no tests")
+			}
+			all = append(all, one)
+			continue
+		}
 		rules, err := rulesFile(path)
 		if err != nil {
 			one.Errors = append(one.Errors, strings.TrimSuffix(err.Error(), ": invalid"))

@@ -12,6 +12,7 @@ import (
 
 	"riposte/content"
 	"riposte/internal/alert"
+	"riposte/internal/intel"
 	"riposte/internal/observable"
 	"riposte/internal/score"
 	"riposte/internal/store"
@@ -202,38 +203,17 @@ func pairsOf(a *alert.Alert) []uint64 { return score.Pairs(tenantOf(a.Tenant), a
 
 // verdicts are what we know, and what was found, of the things seen in an alert.
 func (c *core) verdicts(a *alert.Alert, found []finding, at time.Time) []score.Verdict {
-	list := make([]score.Verdict, 0, len(a.Observables))
-	known := map[observable.Observable]bool{}
-	for _, o := range a.Observables {
-		thing := observable.Observable{Type: observable.Type(o.Type), Value: o.Value}
-		if !lookedUp(thing.Type) || known[thing] {
-			continue
-		}
-		known[thing] = true
+	return score.JudgeAll(a, func(thing observable.Observable) ([]intel.Opinion, string) {
 		i, _ := c.intel.Lookup(a.Tenant, thing, at)
 		opinions := i.Opinions
 		for _, f := range found {
-			if f.value == o.Value && (f.typ == "" || f.typ == o.Type || f.typ == "hash") {
+			if f.value == thing.Value && (f.typ == "" || f.typ == string(thing.Type) || f.typ == "hash") {
 				opinions = append(slices.DeleteFunc(opinions, f.sameSource), f.opinion)
 			}
 		}
-		v := score.Judge(o.Type, o.Value, opinions, at)
-		if l, ok := c.intel.Listed(a.Tenant, thing, at); ok {
-			v.Allowed = l.List
-		}
-		list = append(list, v)
-	}
-	return list
-}
-
-// lookedUp tells whether sources know anything of such things; a port or a
-// process of our own is none.
-func lookedUp(t observable.Type) bool {
-	switch t {
-	case observable.IP, observable.CIDR, observable.Domain, observable.URL, observable.Email, observable.MD5, observable.SHA1, observable.SHA256, observable.SHA512:
-		return true
-	}
-	return false
+		l, _ := c.intel.Listed(a.Tenant, thing, at)
+		return opinions, l.List
+	}, at)
 }
 
 // keepScore learns what people decide, makes alerts ready, and reads the score
