@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -166,10 +167,10 @@ func (b *bench) count(s *server, d database, dir string) (c counted, err error) 
 	if err != nil {
 		return c, err
 	}
-	defer db.Close()
-	return c, db.Read(b.ctx, func(q *store.Reader) error {
+	err = db.Read(b.ctx, func(q *store.Reader) error {
 		return q.QueryRow("SELECT count(*), CAST(coalesce(sum(seen), 0) AS BIGINT) FROM alerts WHERE source = 'bench-eve'").Scan(&c.alerts, &c.reports)
 	})
+	return c, errors.Join(err, db.Close())
 }
 
 // storm is a sensor gone mad.

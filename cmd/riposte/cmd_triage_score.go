@@ -143,6 +143,7 @@ func bandColour(b alert.Band) string {
 		return red
 	case alert.ForAnalyst:
 		return yellow
+	case alert.FalsePositive:
 	}
 	return green
 }

@@ -2,7 +2,6 @@ package alert_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -230,8 +229,8 @@ func TestSeverityFollowsTheLevelOfWazuh(t *testing.T) {
 		})
 	}
 	mean := func(band string) float64 { return float64(sum[band]) / float64(max(n[band], 1)) }
-	t.Log(fmt.Sprintf("mean severity: %.2f of %d that Wazuh ignores, %.2f of %d low, %.2f of %d middle, %.2f of %d high",
-		mean("none"), n["none"], mean("low"), n["low"], mean("middle"), n["middle"], mean("high"), n["high"]))
+	t.Logf("mean severity: %.2f of %d that Wazuh ignores, %.2f of %d low, %.2f of %d middle, %.2f of %d high",
+		mean("none"), n["none"], mean("low"), n["low"], mean("middle"), n["middle"], mean("high"), n["high"])
 	if mean("high") <= mean("middle") || mean("middle") <= mean("none") {
 		t.Error("what Wazuh calls worse is not worse here")
 	}

@@ -56,8 +56,7 @@ type finder struct {
 	pairs   int
 	message string
 	times   []foundTime
-	level   string // what a key or a header says about how bad it is
-	byKey   int    // the severity that a key says, 0 for none
+	byKey   int // the severity that a key says, 0 for none
 	keyRank int
 }
 
@@ -86,6 +85,7 @@ func (f *finder) read(e Event) string {
 		}
 		message, _ := e.Value["message"].(string)
 		return message
+	case JSON, XML: // their mappings know where to look
 	}
 	f.walk("", e.Value, 0)
 	message, _ := f.out["message"].(string)

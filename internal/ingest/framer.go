@@ -64,6 +64,7 @@ func (f *framer) next() (m message, ok bool) {
 		return f.counted(n, head)
 	case delimited:
 		return f.delimited()
+	case undecided:
 	}
 	return m, false
 }

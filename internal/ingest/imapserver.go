@@ -141,7 +141,7 @@ func (m *imapServer) signIn(c IMAP) error {
 			return err
 		default:
 			secure := tls.Client(m.conn, config)
-			if err := secure.Handshake(); err != nil {
+			if err := secure.HandshakeContext(context.Background()); err != nil {
 				return err
 			}
 			m.client = imapclient.New(secure, options)
@@ -248,6 +248,7 @@ func (m *imapServer) Finish(numbers []uint32, after MailAfter, moveTo string) er
 	}
 	err := m.within(commandTimeout, commandBytes, "finish mails", func() error {
 		switch after {
+		case AfterLeave:
 		case AfterSeen:
 			return m.flag(set, imap.FlagSeen)
 		case AfterMove:
@@ -326,7 +327,7 @@ func (m *imapServer) Wait(most time.Duration) error {
 func (m *imapServer) Close() {
 	m.stop()
 	if m.client != nil {
-		m.client.Close()
+		_ = m.client.Close() // nothing is left to lose
 	}
-	m.conn.Close()
+	_ = m.conn.Close()
 }

@@ -14,8 +14,9 @@ func LookedUp(t observable.Type) bool {
 	switch t {
 	case observable.IP, observable.CIDR, observable.Domain, observable.URL, observable.Email, observable.MD5, observable.SHA1, observable.SHA256, observable.SHA512:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // JudgeAll makes a verdict of each thing in an alert that sources can know. said
