@@ -175,18 +175,10 @@ func (c *mappingCompiler) value(path string, v any) *expr.Value {
 	if v == nil {
 		return nil
 	}
-	out, err := expr.CompileValue(v, c.scope, func(in []any, e *expr.Error) error {
-		at := path
-		for _, key := range in {
-			at = strictyaml.Join(at, key)
-		}
-		c.doc.Errorf(at, cmp.Or(e.Hint, "expected an expression over event"), "%s", e.Message)
-		return e
-	})
-	if err != nil {
-		return nil
+	out := expr.ValueAt(c.doc, path, v, c.scope, "expected an expression over event")
+	if out != nil {
+		c.sees(out.Refs())
 	}
-	c.sees(out.Refs())
 	return out
 }
 

@@ -1,8 +1,6 @@
 package guard
 
 import (
-	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -113,16 +111,7 @@ func (c *policyReader) rule(at string, i int, text *ruleText) {
 func (c *policyReader) condition(at, text string) *expr.Program {
 	p, err := expr.Compile(text, policyScope(), expr.Bool())
 	if err != nil {
-		var e *expr.Error
-		if !errors.As(err, &e) {
-			c.doc.Errorf(at, "", "%v", err)
-			return nil
-		}
-		what := e.Message
-		if e.Line > 1 || e.Column > 1 {
-			what = fmt.Sprintf("%s (line %d, letter %d of the condition)", what, e.Line, e.Column)
-		}
-		c.doc.Errorf(at, e.Hint, "%s", what)
+		expr.TellAt(c.doc, at, "condition", err)
 		return nil
 	}
 	for _, wrong := range wrongWords(text) {

@@ -1,7 +1,6 @@
 package score
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -269,16 +268,7 @@ func (c *reader) condition(at, text string) *expr.Program {
 	}
 	p, err := expr.Compile(text, c.scope, expr.Bool())
 	if err != nil {
-		var e *expr.Error
-		if !errors.As(err, &e) {
-			c.doc.Errorf(at, "", "%v", err)
-			return nil
-		}
-		what := e.Message
-		if e.Line > 1 || e.Column > 1 {
-			what = fmt.Sprintf("%s (line %d, letter %d of the condition)", what, e.Line, e.Column)
-		}
-		c.doc.Errorf(at, e.Hint, "%s", what)
+		expr.TellAt(c.doc, at, "condition", err)
 	}
 	for _, m := range comparedWords.FindAllStringSubmatch(text, -1) {
 		if words := wordsOf[m[1]]; !slices.Contains(words, m[2]) {
@@ -298,18 +288,7 @@ var wordsOf = map[string][]string{
 }
 
 func (c *reader) value(at string, v any) *expr.Value {
-	out, err := expr.CompileValue(v, c.scope, func(in []any, e *expr.Error) error {
-		path := at
-		for _, key := range in {
-			path = strictyaml.Join(path, key)
-		}
-		c.doc.Errorf(path, e.Hint, "%s", e.Message)
-		return e
-	})
-	if err != nil {
-		return nil
-	}
-	return out
+	return expr.ValueAt(c.doc, at, v, c.scope, "")
 }
 
 // facets are the roots that a factor looks at.

@@ -3,7 +3,6 @@ package triage
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -270,18 +269,7 @@ func (c *compiler) condition(at, text string, scope *expr.Scope) *expr.Program {
 	return p
 }
 
-func (c *compiler) wrong(at string, err error) {
-	var e *expr.Error
-	if !errors.As(err, &e) {
-		c.doc.Errorf(at, "", "%v", err)
-		return
-	}
-	what := e.Message
-	if e.Line > 1 || e.Column > 1 {
-		what = fmt.Sprintf("%s (line %d, letter %d of the expression)", what, e.Line, e.Column)
-	}
-	c.doc.Errorf(at, e.Hint, "%s", what)
-}
+func (c *compiler) wrong(at string, err error) { expr.TellAt(c.doc, at, "expression", err) }
 
 // reads tells whether an expression uses a name.
 func reads(p *expr.Program, root string) bool {
@@ -317,16 +305,5 @@ func (c *compiler) texts(at string, v any) (list []string) {
 
 // value compiles a value with expressions in it.
 func (c *compiler) value(at string, v any) *expr.Value {
-	out, err := expr.CompileValue(v, c.plain, func(in []any, e *expr.Error) error {
-		place := at
-		for _, k := range in {
-			place = strictyaml.Join(place, k)
-		}
-		c.doc.Errorf(place, e.Hint, "%s", e.Message)
-		return e
-	})
-	if err != nil {
-		return nil
-	}
-	return out
+	return expr.ValueAt(c.doc, at, v, c.plain, "")
 }
